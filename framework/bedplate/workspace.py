@@ -1,0 +1,117 @@
+"""Where everything of one project lies on this machine. Paths only: nothing here is created or read.
+
+<project>/
+  bedplate.yaml, bedplate.lock
+  stacks/<section>/     Pulumi.yaml, Pulumi.<env>.yaml, graph.<env>.json, sources.<env>.json
+  .bedplate/            never committed
+    bin/                launchers of our Pulumi plugins
+    state/              Pulumi's file backend, and our records beside it
+    pulumi/             PULUMI_HOME
+    secrets/            passphrase, fingerprint.key (0600)
+    logs/               tracebacks of bugs, output of the engine
+    world/<env>/        what the local target runs: supervisor/ artifacts/ services/ logs/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+SPEC_FILE = "bedplate.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The folders of the project at `root`, an absolute path without symbolic links."""
+
+    root: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.root / SPEC_FILE
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / "bedplate.lock"
+
+    @property
+    def stacks(self) -> Path:
+        return self.root / "stacks"
+
+    @property
+    def private(self) -> Path:
+        return self.root / ".bedplate"
+
+    @property
+    def launchers(self) -> Path:
+        return self.private / "bin"
+
+    @property
+    def state(self) -> Path:
+        return self.private / "state"
+
+    @property
+    def pulumi_home(self) -> Path:
+        return self.private / "pulumi"
+
+    @property
+    def secrets(self) -> Path:
+        return self.private / "secrets"
+
+    @property
+    def logs(self) -> Path:
+        return self.private / "logs"
+
+    def stack(self, section: str) -> Path:
+        return self.stacks / section
+
+    def graph(self, section: str, environment: str) -> Path:
+        return self.stack(section) / f"graph.{environment}.json"
+
+    def sources(self, section: str, environment: str) -> Path:
+        return self.stack(section) / f"sources.{environment}.json"
+
+    def world(self, environment: str) -> LocalWorld:
+        return LocalWorld(self.private / "world" / environment, _runtime_folder(self.root, environment))
+
+
+@dataclass(frozen=True, slots=True)
+class LocalWorld:
+    """What the local target runs for one environment. `runtime` is short: sockets' paths end at 107 bytes."""
+
+    root: Path
+    runtime: Path
+
+    @property
+    def supervisor(self) -> Path:
+        return self.root / "supervisor"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.root / "artifacts"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        return self.runtime / "supervisor.sock"
+
+    def service(self, name: str) -> Path:
+        return self.root / "services" / name
+
+    def control_socket(self, name: str) -> Path:
+        return self.runtime / f"{name}.sock"
+
+    def log(self, address: str) -> Path:
+        return self.logs / f"{address}.log"
+
+
+def _runtime_folder(root: Path, environment: str) -> Path:
+    """One per project folder and environment, so that a clone next to a clone has its own."""
+    key = hashlib.sha256(f"{root}\0{environment}".encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir() if len(tempfile.gettempdir()) < 40 else "/tmp") / f"bedplate-{os.getuid()}" / key  # noqa: S108
