@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bedplate import targets
 from bedplate.diagnostics import Diagnostic
-from bedplate.graph import Graph, Origin
+from bedplate.graph import Graph, Origin, secret_refs
 from bedplate.link import link
 from bedplate.sections import SECTIONS
 from bedplate.spec.project import Project
-from bedplate.workloads import Workload
+from bedplate.targets import TARGETS
+from bedplate.targets.lowered import Lowered
+from bedplate.workloads import Contribution, Workload, Yielded
 
 BASE = "base"
 
@@ -20,38 +21,80 @@ BASE = "base"
 class Compiled:
     """One project in one environment: its graphs in the order of application, and their sources.
 
-    `graphs` has an entry for `base` and for every registered section, empty ones included.
+    There is a graph for `base` and for every registered section, also where it holds nothing.
     """
 
+    project: str
     environment: str
     graphs: Mapping[str, Graph]
     origins: Mapping[str, Mapping[str, Origin]]
 
 
 def check(project: Project) -> list[Diagnostic]:
-    """Everything that is wrong across fields and sections, each with its span."""
-    found: list[Diagnostic] = []
-    for section, entries in _present(project):
-        found.extend(SECTIONS[section].check(entries, project))
-        for workload in _workloads(section, project):
-            found.extend(targets.refuse(workload, project))
+    """What is wrong across fields, sections and target, each diagnostic with its span."""
+    found = [
+        diagnostic
+        for section, entries in project.sections.items()
+        for diagnostic in SECTIONS[section].check(entries, project)
+    ]
+    if not any(d.severity == "error" for d in found):
+        target = TARGETS[project.environment.target]
+        for items in _yielded(project).values():
+            for item in items:
+                if not isinstance(item, Contribution):
+                    found.extend(target.refuse(item, project.environment))
     return [_located(diagnostic, project) for diagnostic in found]
 
 
 def compile_project(project: Project) -> Compiled:
-    """The graphs of a project that `check` found no error in."""
-    yielded = {section: tuple(_workloads(section, project)) for section in SECTIONS}
-    linked = link(yielded)
-    lowered = targets.lower(linked, project)
-    graphs = {
-        section: Graph(
-            project=project.name,
-            section=section,
-            environment=project.environment.name,
-            resources=stack.resources,
-            outputs=stack.outputs,
-            secrets=stack.secrets,
-        )
-        for section, stack in lowered.items()
+    """The graphs of a project in which `check` found no error. Deterministic and without effects."""
+    linked = link(_yielded(project))
+    target = TARGETS[project.environment.target]
+    everything = [workload for workloads in linked.values() for workload in workloads]
+    stacks: dict[str, Lowered] = {BASE: target.base(everything, project.environment)}
+    for section, workloads in linked.items():
+        stacks[section] = _lower(workloads, project)
+    return Compiled(
+        project.name,
+        project.environment.name,
+        {section: _graph(section, lowered, project) for section, lowered in stacks.items()},
+        {section: _origins(lowered, project) for section, lowered in stacks.items()},
+    )
+
+
+def _yielded(project: Project) -> dict[str, tuple[Yielded, ...]]:
+    return {
+        key: tuple(section.compile(project.sections.get(key, {}), project))
+        for key, section in SECTIONS.items()
     }
-    return Compiled(project.environment.name, graphs, _origins(graphs, project))
+
+
+def _lower(workloads: tuple[Workload, ...], project: Project) -> Lowered:
+    target = TARGETS[project.environment.target]
+    return Lowered.merged(target.lower(w, project.environment) for w in workloads)
+
+
+def _graph(section: str, lowered: Lowered, project: Project) -> Graph:
+    used = {ref.name for resource in lowered.resources for ref in secret_refs(resource.properties)}
+    return Graph(
+        project=project.name,
+        section=section,
+        environment=project.environment.name,
+        resources=lowered.resources,
+        outputs=lowered.outputs,
+        secrets={name: project.environment.secret_source(name) for name in sorted(used)},
+    )
+
+
+def _origins(lowered: Lowered, project: Project) -> dict[str, Origin]:
+    origins = {}
+    for name, address in lowered.addresses.items():
+        span = project.span(tuple(address.split(".")), at_key=True)
+        origins[name] = Origin(address, span.file, span.line, span.column)
+    return origins
+
+
+def _located(diagnostic: Diagnostic, project: Project) -> Diagnostic:
+    if diagnostic.span is not None:
+        return diagnostic
+    return replace(diagnostic, span=project.span(diagnostic.path, at_key=diagnostic.at_key))

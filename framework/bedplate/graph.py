@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from typing import TypeAlias
 
 GRAPH_VERSION = 1
@@ -237,7 +238,7 @@ def _names(data: Mapping[str, Json], key: str) -> tuple[str, ...]:
 
 def _check(graph: Graph) -> None:
     names = [r.name for r in graph.resources]
-    for first, second in zip(names, names[1:], strict=False):
+    for first, second in pairwise(names):
         if first == second:
             raise GraphError(f"two resources are named {first!r}")
     known = set(names)

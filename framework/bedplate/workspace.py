@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +111,9 @@ class LocalWorld:
 
 
 def _runtime_folder(root: Path, environment: str) -> Path:
-    """One per project folder and environment, so that a clone next to a clone has its own."""
+    """One per project folder and environment, so that a clone next to a clone has its own.
+
+    Always under /tmp: TMPDIR and XDG_RUNTIME_DIR differ between a login shell and a cron job of one user.
+    """
     key = hashlib.sha256(f"{root}\0{environment}".encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir() if len(tempfile.gettempdir()) < 40 else "/tmp") / f"bedplate-{os.getuid()}" / key  # noqa: S108
+    return Path("/tmp") / f"bedplate-{os.getuid()}" / key  # noqa: S108 - owner and mode are checked on use

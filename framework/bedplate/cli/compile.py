@@ -1,0 +1,39 @@
+"""`bedplate compile`: write the Pulumi projects of every environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bedplate.cli import options, terminal
+from bedplate.cli.project import find_workspace, valid_projects
+
+
+@click.command("compile", short_help="write the Pulumi projects of every environment under stacks/")
+@options.as_json
+@click.option(
+    "--out", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Write there instead."
+)
+@click.pass_obj
+def command(folder: Path, as_json: bool, out: Path | None) -> None:
+    """Write one Pulumi project per section, with a graph for every environment. Needs no engine."""
+    from bedplate.engine.stack_folder import write_stack_folder
+
+    from bedplate.compiler import compile_project
+
+    workspace = find_workspace(folder)
+    target = type(workspace)(out.resolve()) if out else workspace
+    written: list[str] = []
+    for project in valid_projects(workspace).values():
+        compiled = compile_project(project)
+        for section, graph in compiled.graphs.items():
+            if graph.resources or target.graph(section, compiled.environment).exists():
+                write_stack_folder(target, graph, compiled.origins[section])
+                written.append(f"{target.stack(section).name}/graph.{compiled.environment}.json")
+    if as_json:
+        terminal.data({"folder": str(target.stacks), "graphs": written})
+        return
+    for name in written:
+        terminal.line(f"  stacks/{name}")
+    terminal.line(f"compiled {len(written)} graphs")

@@ -1,0 +1,41 @@
+"""`bedplate destroy`: take everything away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bedplate.cli import options, terminal
+from bedplate.cli.project import open_project
+
+
+@click.command("destroy", short_help="take everything away")
+@options.environment
+@options.as_json
+@options.yes
+@click.pass_obj
+def command(folder: Path, environment: str, as_json: bool, yes: bool) -> None:
+    """Stop and remove everything of one environment. What is protected is refused before anything is touched.
+
+    What stays on purpose: the history of the state, the passphrase and the engine's home in .bedplate/.
+    """
+    from bedplate.cli.changes import StepLines
+    from bedplate.cli.up import interruptible
+    from bedplate.engine import apply
+    from bedplate.engine.lock import locked
+    from bedplate.engine.session import open_session
+
+    project = open_project(folder, environment)
+    terminal.confirmed_or_abort(
+        f"Take away everything of {project.compiled.project} in {environment}?", yes=yes
+    )
+    with locked(project.workspace, environment, "destroy"):
+        session = open_session(project.workspace, project.compiled)
+        with interruptible(session.pulumi.interruption):
+            steps = StepLines(quiet=as_json)
+            apply.destroy(session, on_step=steps)
+    if as_json:
+        terminal.data({"deleted": steps.done})
+    else:
+        terminal.line(f"destroyed: {steps.done} resources deleted; nothing of {environment} runs any more")

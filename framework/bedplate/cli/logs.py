@@ -1,0 +1,26 @@
+"""`bedplate logs`: print or follow the log of a service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bedplate.cli import options, terminal
+from bedplate.cli.project import find_workspace
+
+
+@click.command("logs", short_help="print or follow the log of a service")
+@click.argument("address")
+@options.environment
+@click.option("--follow", "-f", is_flag=True, help="Go on printing what comes.")
+@click.option(
+    "--lines", "-n", default=50, show_default=True, type=click.IntRange(0), help="How many old lines."
+)
+@click.pass_obj
+def command(folder: Path, address: str, environment: str, follow: bool, lines: int) -> None:
+    """Print or follow the log of a service, by its address in the spec, such as serving.delay."""
+    from bedplate.engine.world.observe import follow_log
+
+    for text in follow_log(find_workspace(folder), environment, address, follow=follow, lines=lines):
+        terminal.line(terminal.escaped(text.rstrip("\n")))

@@ -1,0 +1,68 @@
+"""From a folder to a compiled project: what most verbs begin with. Nothing here needs an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from bedplate.compiler import Compiled, check, compile_project
+from bedplate.diagnostics import Diagnostic
+from bedplate.errors import SpecError, UsageError
+from bedplate.spec.load import load
+from bedplate.spec.project import Project, read_inputs, validate
+from bedplate.workspace import SPEC_FILE, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class OpenProject:
+    """A project whose spec holds, compiled for one environment."""
+
+    workspace: Workspace
+    compiled: Compiled
+
+
+def find_workspace(folder: Path) -> Workspace:
+    """The project whose spec lies in `folder` or in the nearest folder above. Raises UsageError."""
+    start = folder.resolve()
+    for place in (start, *start.parents):
+        if (place / SPEC_FILE).exists():
+            return Workspace(place)
+    raise UsageError(
+        f"there is no {SPEC_FILE} in {start} or above it",
+        hint="go to your project's folder, or name it with -C",
+    )
+
+
+def check_spec(workspace: Workspace) -> tuple[Mapping[str, Project], tuple[Diagnostic, ...]]:
+    """Every environment of the spec, and everything that is wrong with it."""
+    validated = validate(load(workspace.spec))
+    if any(d.severity == "error" for d in validated.diagnostics):
+        return {}, validated.diagnostics
+    projects, missing = read_inputs(validated.projects, workspace.root)
+    found = [*validated.diagnostics, *missing]
+    for project in projects.values():
+        found.extend(check(project))
+    return projects, tuple(dict.fromkeys(found))
+
+
+def valid_projects(workspace: Workspace) -> Mapping[str, Project]:
+    """Every environment of a spec that holds. Raises SpecError with all that is wrong."""
+    projects, diagnostics = check_spec(workspace)
+    if any(d.severity == "error" for d in diagnostics):
+        raise SpecError(diagnostics)
+    return projects
+
+
+def open_project(folder: Path, environment: str) -> OpenProject:
+    """The project, compiled for one environment. Raises SpecError, UsageError."""
+    workspace = find_workspace(folder)
+    projects = valid_projects(workspace)
+    if environment not in projects:
+        near = get_close_matches(environment, projects, n=1)
+        raise UsageError(
+            f"there is no environment {environment!r} in the spec",
+            hint=f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(projects))}",
+        )
+    return OpenProject(workspace, compile_project(projects[environment]))

@@ -1,0 +1,34 @@
+"""`bedplate recover`: clean up after a command that was killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bedplate.cli import options, terminal
+from bedplate.cli.project import open_project
+
+
+@click.command("recover", short_help="clean up after a command that was killed")
+@options.environment
+@options.as_json
+@click.option("--force", is_flag=True, help="Also break a lock whose holder is on another machine.")
+@click.pass_obj
+def command(folder: Path, environment: str, as_json: bool, force: bool) -> None:
+    """Remove the locks of a command that was killed, and find out what became of what it was doing.
+
+    Refused while that command still runs. Afterwards `bedplate up` goes on where it stopped.
+    """
+    from bedplate.engine.recover import recover
+    from bedplate.engine.session import open_session
+
+    project = open_project(folder, environment)
+    session = open_session(project.workspace, project.compiled)
+    lines = recover(session, force=force, say=lambda text: None if as_json else terminal.line(f"  {text}"))
+    if as_json:
+        terminal.data({"recovered": list(lines)})
+        return
+    for text in lines:
+        terminal.line(f"  {text}")
+    terminal.line("recovered; `bedplate up` goes on from here" if lines else "nothing to recover")

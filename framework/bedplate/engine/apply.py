@@ -1,0 +1,206 @@
+"""Previewing, applying, refreshing and destroying the stacks of a session.
+
+Stacks that are as their record says are skipped without an engine run. The rest are previewed in parallel
+(a preview changes nothing, so order does not matter), then those with changes are applied in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from bedplate.engine import plan as plans
+from bedplate.engine.classify import classify
+from bedplate.engine.identity import claim
+from bedplate.engine.plan import Change, Plan, StackPlan
+from bedplate.engine.pulumi import Event, Outcome
+from bedplate.engine.session import Session, Stack, make_stack
+from bedplate.engine.state import NO_CHECKPOINT
+from bedplate.errors import ApplyFailed, EngineError, Interrupted, Refused, StalePlan
+
+OnStep = Callable[[Stack, Mapping[str, Any], str], None]
+"""Told of every step of an apply: the stack, the step's metadata, and "begun", "done" or "failed"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an apply did: the changes made, the stacks skipped by their record, the outputs of all stacks."""
+
+    plan: Plan
+    skipped: tuple[str, ...]
+
+
+def preview(session: Session, *, refresh: bool = False) -> Plan:
+    """What `up` would change. Runs no engine for a stack whose record holds, or that was never applied."""
+    session.refuse_unfinished()
+    stacks = list(session.live_stacks())
+    with ThreadPoolExecutor(max_workers=max(1, len(stacks))) as pool:
+        made = list(pool.map(lambda stack: _preview_stack(session, stack, refresh), stacks))
+    return Plan(session.project, session.environment, tuple(made))
+
+
+def up(session: Session, plan: Plan, *, refresh: bool = False, on_step: OnStep | None = None) -> None:
+    """Applies a plan's stacks in order. Raises ApplyFailed, Locked, Interrupted, Refused.
+
+    A stack that fails leaves the later ones as they are; running `up` again goes on from there.
+    """
+    claim(session.workspace, session.project)
+    planned = {stack.section: stack for stack in plan.stacks}
+    for stack in session.live_stacks():
+        if refresh or _changes(planned.get(stack.section)):
+            _up_stack(session, stack, refresh, on_step)
+        else:
+            _remember(session, stack)
+
+
+def check_plan(session: Session, plan: Plan) -> None:
+    """Raises StalePlan unless a saved plan describes this very spec, state, versions and secrets."""
+    now = {stack.section: session.facts(stack) for stack in session.live_stacks()}
+    then = {stack.section: stack.facts for stack in plan.stacks}
+    if (plan.project, plan.environment) != (session.project, session.environment):
+        raise StalePlan(f"the plan is for {plan.project} in {plan.environment}")
+    if now.keys() != then.keys():
+        raise StalePlan("the plan is about other stacks than there are now", hint=_AGAIN)
+    for section, facts in now.items():
+        for what, mine, planned in (
+            ("the spec", facts.graph, then[section].graph),
+            ("the state", facts.checkpoint, then[section].checkpoint),
+            ("the version of bedplate or of its engine", facts.versions, then[section].versions),
+            ("a secret", facts.secrets, then[section].secrets),
+        ):
+            if mine != planned:
+                raise StalePlan(f"{what} of {section} has changed since the plan was made", hint=_AGAIN)
+
+
+def refresh(session: Session, *, on_step: OnStep | None = None) -> list[Change]:
+    """Looks at the world and records what is there. Answers what drifted."""
+    session.refuse_unfinished()
+    drifted: list[Change] = []
+    for stack in session.live_stacks():
+        if stack.state.exists():
+            outcome = _operate(session, stack, ("refresh", "--yes", "--skip-preview"), on_step)
+            _raise_for(session, stack, outcome)
+            drifted += _drift(outcome.events, stack)
+    return drifted
+
+
+def destroy(session: Session, *, on_step: OnStep | None = None) -> None:
+    """Takes every stack away, last first. Raises Refused before anything is deleted if one is protected."""
+    session.refuse_unfinished()
+    existing = [stack for stack in session.stacks if stack.state.exists()]
+    _refuse_protected(existing)
+    for stack in reversed(existing):
+        stack.state.forget_record()
+        outcome = _operate(session, stack, ("destroy", "--yes", "--skip-preview"), on_step)
+        _raise_for(session, stack, outcome)
+        removed = session.pulumi.call(stack.folder, "stack", "rm", "--yes", stack.name, "--preserve-config")
+        if not removed.ok:
+            raise EngineError(f"{stack}: is empty, but its entry cannot be removed: {removed.text.strip()}")
+
+
+_AGAIN = "make the plan again with `bedplate plan --save`"
+
+
+def _preview_stack(session: Session, stack: Stack, refresh: bool) -> StackPlan:
+    facts = session.facts(stack)
+    if facts.checkpoint == NO_CHECKPOINT:
+        return StackPlan(stack.section, facts, plans.from_graph(stack.graph, stack.origins), 0)
+    if not refresh and facts == stack.state.recorded():
+        return StackPlan(stack.section, facts, (), len(stack.graph.resources))
+    arguments = ["preview", "--stack", stack.name, *(["--refresh"] if refresh else [])]
+    outcome = session.pulumi.operate(stack.folder, *arguments)
+    _raise_for(session, stack, outcome)
+    changes, unchanged = plans.from_events(outcome.events, stack.section, stack.origins)
+    return StackPlan(stack.section, facts, changes, unchanged)
+
+
+def _up_stack(session: Session, stack: Stack, refresh: bool, on_step: OnStep | None) -> None:
+    make_stack(session, stack)
+    stack.state.forget_record()
+    arguments = ["up", "--yes", "--skip-preview", *(["--refresh"] if refresh else [])]
+    outcome = _operate(session, stack, arguments, on_step)
+    _raise_for(session, stack, outcome)
+    _remember(session, stack)
+
+
+def _remember(session: Session, stack: Stack) -> None:
+    """A whole, untargeted success: what holds now is what the next `up` may skip on."""
+    if stack.state.exists():
+        stack.state.write_record(session.facts(stack))
+
+
+def _operate(session: Session, stack: Stack, arguments: Sequence[str], on_step: OnStep | None) -> Outcome:
+    def told(event: Event) -> None:
+        for key, word in _STEP_EVENTS.items():
+            if key in event and on_step:
+                on_step(stack, event[key]["metadata"], word)
+
+    return session.pulumi.operate(stack.folder, *arguments, "--stack", stack.name, on_event=told)
+
+
+_STEP_EVENTS = {"resourcePreEvent": "begun", "resOutputsEvent": "done", "resOpFailedEvent": "failed"}
+
+
+def _changes(planned: StackPlan | None) -> bool:
+    return planned is None or bool(planned.changes)
+
+
+def _drift(events: Sequence[Event], stack: Stack) -> list[Change]:
+    """Differences that a refresh recorded: its step's result against what the state said before."""
+    drifted = []
+    for event in events:
+        if "resOutputsEvent" not in event:
+            continue
+        metadata = event["resOutputsEvent"]["metadata"]
+        if metadata["op"] != "refresh" or metadata["type"].startswith("pulumi:"):
+            continue
+        change = plans.drift(metadata, stack.section, stack.origins)
+        if change:
+            drifted.append(change)
+    return drifted
+
+
+def _refuse_protected(stacks: Sequence[Stack]) -> None:
+    protected = [
+        f"{stack.section}.{plans.resource_name(resource['urn'])}"
+        for stack in stacks
+        for resource in stack.state.resources()
+        if resource.get("protect")
+    ]
+    if protected:
+        raise Refused(
+            f"protected, so nothing was destroyed: {', '.join(protected)}",
+            hint="take the protection out of the spec, run `bedplate up`, then destroy",
+        )
+
+
+def _raise_for(session: Session, stack: Stack, outcome: Outcome) -> None:
+    if outcome.ok:
+        return
+    if session.pulumi.interruption.requested:
+        raise Interrupted(
+            f"{stack}: interrupted; what was done is recorded", hint="run the command again to go on"
+        )
+    told = _failures(stack, outcome)
+    if told:
+        raise ApplyFailed("\n".join(told), hint="what succeeded is recorded; mend this and run it again")
+    raise classify(outcome.text, what=str(stack))
+
+
+def _failures(stack: Stack, outcome: Outcome) -> list[str]:
+    """One text per failure, led by the address and the place in the spec."""
+    told: dict[str, None] = {}
+    for urn, message in outcome.complaints():
+        name = plans.resource_name(urn)
+        origin = stack.origins.get(name)
+        text = message.strip()
+        if not text or text == "update failed" or text == "preview failed":
+            continue
+        if origin is not None:
+            text = f"{origin.address} ({origin.file}:{origin.line}:{origin.column}): {text}"
+        elif urn and not urn.endswith(f"::{stack.graph.project}-{stack.section}-{stack.name}"):
+            text = f"{stack.section}.{name}: {text}"
+        told[text] = None
+    return list(told)

@@ -1,0 +1,155 @@
+"""One run of the Pulumi CLI: its arguments, its events as they come, its end.
+
+The CLI's event log is the source of what happened; its printed text is used only for what happens before
+the first event (a lock, a damaged state, a wrong passphrase), see classify.py.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from bedplate.engine.parent import end_with_parent
+
+POLL_S = 0.05
+Event = Mapping[str, Any]
+OnEvent = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. `text` is all that the CLI printed."""
+
+    code: int
+    text: str
+    events: tuple[Event, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+    def step_failures(self) -> Iterator[Mapping[str, Any]]:
+        """The metadata of every resource operation that failed."""
+        for event in self.events:
+            if "resOpFailedEvent" in event:
+                yield event["resOpFailedEvent"]["metadata"]
+
+    def complaints(self) -> Iterator[tuple[str, str]]:
+        """(URN or "", message) of every error that the engine or a plugin reported, in order."""
+        for event in self.events:
+            diagnostic = event.get("diagnosticEvent")
+            if diagnostic and diagnostic["severity"] == "error":
+                yield diagnostic.get("urn", ""), diagnostic["message"]
+            if "errorEvent" in event:
+                yield "", event["errorEvent"]["error"]
+
+
+@dataclass(slots=True)
+class Interruption:
+    """Ctrl-C, passed on to every engine that runs: once to finish what is under way, twice to stop."""
+
+    requested: int = 0
+    _running: set[subprocess.Popen[str]] = field(default_factory=set)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def request(self) -> None:
+        """Called from the signal handler, which may interrupt a holder of the guard: takes no lock."""
+        self.requested += 1
+        for process in tuple(self._running):
+            _interrupt(process)
+
+    def watch(self, process: subprocess.Popen[str]) -> None:
+        with self._guard:
+            self._running.add(process)
+        if self.requested:
+            _interrupt(process)
+
+    def forget(self, process: subprocess.Popen[str]) -> None:
+        with self._guard:
+            self._running.discard(process)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulumi:
+    """The CLI at `path`, called with `environment` added to nothing: it is the whole environment."""
+
+    path: Path
+    environment: Mapping[str, str]
+    interruption: Interruption = field(default_factory=Interruption)
+
+    def call(self, folder: Path, *arguments: str) -> Outcome:
+        """A short command without events, such as `stack init`."""
+        with self._started(folder, arguments) as process:
+            text, _ = process.communicate()
+            self.interruption.forget(process)
+        return Outcome(process.returncode, text)
+
+    def operate(self, folder: Path, *arguments: str, on_event: OnEvent | None = None) -> Outcome:
+        """A command that works on resources: up, preview, refresh, destroy."""
+        with tempfile.TemporaryDirectory(prefix="bedplate-") as scratch:
+            log = Path(scratch) / "events"
+            log.touch()
+            printed = Path(scratch) / "printed"
+            common = ("--event-log", str(log), "--suppress-outputs", "--suppress-progress")
+            with (
+                printed.open("w") as sink,
+                log.open(encoding="utf-8") as source,
+                self._started(folder, (*arguments, *common), sink) as process,
+            ):
+                events = tuple(_follow(source, process, on_event))
+                self.interruption.forget(process)
+            return Outcome(process.returncode, printed.read_text(errors="replace"), events)
+
+    def _started(
+        self, folder: Path, arguments: tuple[str, ...], sink: IO[str] | None = None
+    ) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [str(self.path), *arguments, "--non-interactive", "--color", "never"],
+            cwd=folder,
+            env=dict(self.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=sink or subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            process_group=0,
+            preexec_fn=_finish_with_parent,
+        )
+        self.interruption.watch(process)
+        return process
+
+
+def _follow(source: IO[str], process: subprocess.Popen[str], on_event: OnEvent | None) -> Iterator[Event]:
+    """Events as they are written, until the process has ended and everything is read."""
+    rest = ""
+    while True:
+        ended = process.poll() is not None
+        rest += source.read()
+        *lines, rest = rest.split("\n")
+        for line in lines:
+            event: Event = json.loads(line)
+            if on_event:
+                on_event(event)
+            yield event
+        if ended and not lines:
+            return
+        if not lines:
+            time.sleep(POLL_S)
+
+
+def _finish_with_parent() -> None:
+    """In the child: when the command is killed, the engine finishes what is under way and ends."""
+    end_with_parent(signal.SIGINT)
+
+
+def _interrupt(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)

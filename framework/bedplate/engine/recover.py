@@ -1,0 +1,131 @@
+"""Cleaning up after a command that was killed: locks, and operations whose end nobody saw.
+
+For every creation that was cut off, the kind is asked whether the world holds its object; if so, the object
+is imported into the state, else the creation is dropped. A refresh then settles the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bedplate.engine.classify import classify
+from bedplate.engine.lock import holder, lock_path, locked
+from bedplate.engine.provider.kind import Context
+from bedplate.engine.provider.kinds import KINDS
+from bedplate.engine.session import Session, Stack
+from bedplate.errors import Locked
+
+WAIT_FOR_ENGINE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What was found and settled, in words for the user."""
+
+    lines: tuple[str, ...]
+
+
+def recover(session: Session, *, force: bool, say: Callable[[str], None]) -> Recovered:
+    """Settles everything that a killed run left. Raises Locked while the run still lives.
+
+    `force`: also when the lock's holder is on another machine, where nobody can look whether it lives.
+    """
+    lines = list(_break_lock(session, force))
+    with locked(session.workspace, session.environment, "recover"):
+        for stack in session.stacks:
+            if stack.state.exists():
+                lines += _settle(session, stack, say)
+    return Recovered(tuple(lines))
+
+
+def _break_lock(session: Session, force: bool) -> Iterator[str]:
+    path = lock_path(session.workspace, session.environment)
+    held = holder(path)
+    if held is None:
+        if path.exists():
+            path.unlink(missing_ok=True)
+            yield "removed a lock that could not be read"
+        return
+    alive = held.alive()
+    if alive or (alive is None and not force):
+        raise Locked(
+            f"locked by {held}" + ("" if alive else "; nobody here can see whether it still runs"),
+            hint="wait until it is done"
+            if alive
+            else "when you know that it is gone: `bedplate recover --force`",
+        )
+    path.unlink(missing_ok=True)
+    yield f"removed the lock of {held}"
+
+
+def _settle(session: Session, stack: Stack, say: Callable[[str], None]) -> Iterator[str]:
+    locks = _engine_locks(stack)
+    for lock in locks:
+        _wait_for_engine(stack, lock, say)
+    if _engine_locks(stack):
+        session.pulumi.call(stack.folder, "cancel", "--yes", stack.name)
+        yield f"{stack}: removed the engine's lock"
+    pending = stack.state.pending()
+    if not pending and not locks:
+        return
+    stack.state.forget_record()
+    arguments = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack", stack.name]
+    for operation in pending:
+        resource = operation["resource"]
+        found = _find(session, resource["type"], resource["urn"]) if operation["type"] == "creating" else None
+        if found is not None:
+            arguments += ["--import-pending-creates", resource["urn"], "--import-pending-creates", found]
+        yield _told(stack, operation, found)
+    say(f"{stack}: looking at the world")
+    outcome = session.pulumi.operate(stack.folder, *arguments)
+    if not outcome.ok:
+        raise classify(outcome.text, what=str(stack))
+
+
+def _find(session: Session, token: str, urn: str) -> str | None:
+    kind = KINDS.get(token)
+    if kind is None:
+        return None
+    return kind.find(Context(session.workspace, urn, threading.Event(), lambda _text: None))
+
+
+def _told(stack: Stack, operation: Mapping[str, Any], found: str | None) -> str:
+    name = operation["resource"]["urn"].rpartition("::")[2]
+    if operation["type"] != "creating":
+        return f"{stack.section}.{name}: {operation['type']} was cut off; read again from the world"
+    if found is None:
+        return f"{stack.section}.{name}: creating was cut off before anything was made"
+    return f"{stack.section}.{name}: had been created as {found}; taken into the state"
+
+
+def _engine_locks(stack: Stack) -> list[Path]:
+    folder = stack.state.engine_locks
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _wait_for_engine(stack: Stack, lock: Path, say: Callable[[str], None]) -> None:
+    """An engine whose command was killed finishes what is under way by itself; it is not to be cut off."""
+    try:
+        pid = int(json.loads(lock.read_bytes())["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    deadline = time.monotonic() + WAIT_FOR_ENGINE_S
+    while lock.exists() and _is_engine(pid):
+        if time.monotonic() > deadline:
+            raise Locked(f"{stack}: the engine (pid {pid}) still works", hint="wait, then recover again")
+        say(f"{stack}: waiting for the engine (pid {pid}) to finish")
+        time.sleep(1)
+
+
+def _is_engine(pid: int) -> bool:
+    """Whether that process is a Pulumi engine, and not a later process of the same id."""
+    try:
+        return "pulumi" in Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return False

@@ -1,0 +1,115 @@
+"""One command's work on one environment: its stacks, the engine, and what is known without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bedplate.engine.install import find_engine
+from bedplate.engine.launchers import engine_environment, write_launchers
+from bedplate.engine.stack_folder import write_stack_folder
+
+from bedplate.compiler import Compiled
+from bedplate.engine.identity import check_identity
+from bedplate.engine.pulumi import Interruption, Pulumi
+from bedplate.engine.secrets import fingerprints
+from bedplate.engine.state import Facts, StackState
+from bedplate.errors import EngineError, Locked
+from bedplate.graph import Graph, Origin
+from bedplate.version import __version__
+from bedplate.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One section in one environment: what it shall be, and the files of its state."""
+
+    graph: Graph
+    origins: Mapping[str, Origin]
+    state: StackState
+    folder: Path
+
+    @property
+    def section(self) -> str:
+        return self.graph.section
+
+    @property
+    def name(self) -> str:
+        """Pulumi's name of the stack: the environment's."""
+        return self.graph.environment
+
+    def __str__(self) -> str:
+        return f"stack {self.section} of {self.graph.environment}"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The stacks of an environment in the order of application, with the engine that works on them."""
+
+    workspace: Workspace
+    project: str
+    environment: str
+    stacks: tuple[Stack, ...]
+    pulumi: Pulumi
+    versions: Mapping[str, str]
+
+    def facts(self, stack: Stack) -> Facts:
+        """What is now. Raises StateError for a damaged state, EngineError for an unset secret."""
+        return Facts(
+            graph=stack.graph.digest,
+            checkpoint=stack.state.checkpoint_hash(),
+            versions=self.versions,
+            secrets=fingerprints(self.workspace, stack.graph.secrets),
+        )
+
+    def live_stacks(self) -> Iterator[Stack]:
+        """Those that hold something, or shall."""
+        return (stack for stack in self.stacks if stack.graph.resources or stack.state.exists())
+
+    def refuse_unfinished(self) -> None:
+        """Raises Locked when an earlier run was killed and left operations in an unknown state."""
+        cut_off = [
+            f"{operation['type']} {stack.section}.{operation['resource']['urn'].rpartition('::')[2]}"
+            for stack in self.live_stacks()
+            for operation in stack.state.pending()
+        ]
+        if cut_off:
+            raise Locked(
+                f"an earlier run was cut off in the middle of: {', '.join(cut_off)}",
+                hint="run `bedplate recover`, which looks what became of them, then try again",
+            )
+
+
+def open_session(workspace: Workspace, compiled: Compiled) -> Session:
+    """Writes the stack folders and launchers, finds the engine. Raises ForeignState, EngineMissing."""
+    check_identity(workspace, compiled.project)
+    engine = find_engine()
+    write_launchers(workspace)
+    stacks = tuple(_stack(workspace, compiled, section) for section in compiled.graphs)
+    for stack in stacks:
+        if stack.graph.resources or stack.state.exists():
+            write_stack_folder(workspace, stack.graph, stack.origins)
+    return Session(
+        workspace,
+        compiled.project,
+        compiled.environment,
+        stacks,
+        Pulumi(engine.path, engine_environment(workspace), Interruption()),
+        {"bedplate": __version__, "engine": engine.version},
+    )
+
+
+def make_stack(session: Session, stack: Stack) -> None:
+    """Makes the engine's entry for a stack that has none."""
+    if stack.state.exists():
+        return
+    made = session.pulumi.call(stack.folder, "stack", "init", stack.name, "--no-select")
+    if not made.ok and "already exists" not in made.text:
+        raise EngineError(f"{stack}: cannot be made: {made.text.strip()}")
+
+
+def _stack(workspace: Workspace, compiled: Compiled, section: str) -> Stack:
+    graph = compiled.graphs[section]
+    state = StackState(workspace, f"{compiled.project}-{section}", compiled.environment)
+    return Stack(graph, compiled.origins[section], state, workspace.stack(section))
