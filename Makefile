@@ -1,0 +1,64 @@
+# Everything lies in .venv, in the folders that .gitignore names, and in the user's cache.
+
+BIN := .venv/bin
+EXAMPLE := examples/flights
+BEDPLATE := $(BIN)/bedplate -C $(EXAMPLE)
+URL := $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["services"][0]["url"])'
+GENERATED := .bedplate data models stacks
+CODE := framework tests examples benchmarks
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench schema engine clean lock
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
+
+demo: engine $(EXAMPLE)/models/delay.onnx ## set everything up, serve a real model on this machine and ask it about real flights
+	$(BEDPLATE) up --yes
+	@url=$$($(BEDPLATE) status --json | $(URL)) && echo && $(BIN)/python $(EXAMPLE)/ask.py "$$url"
+
+test: engine check ## set everything up and run every test
+	$(BIN)/pytest
+
+check: .venv/installed ## lint, format and types
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+
+bench: engine ## measure what docs/benchmarks.md says
+	$(BIN)/python -m benchmarks
+
+schema: .venv/installed ## write the generated parts of specs/ anew
+	$(BIN)/bedplate schema >specs/bedplate.schema.json.new
+	mv specs/bedplate.schema.json.new specs/bedplate.schema.json
+
+engine: .venv/installed ## get the Pulumi engine (minutes where it has to be built, once)
+	@$(BIN)/bedplate engine install
+
+clean: ## take the demo down and remove the environment and what was generated
+	@if [ -d $(EXAMPLE)/.bedplate ] && [ -x $(BIN)/bedplate ]; then $(BEDPLATE) destroy --yes; fi
+	rm -rf .venv $(addprefix $(EXAMPLE)/,$(GENERATED)) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+lock: .venv/bin/uv ## write requirements/dev.lock anew from pyproject.toml, keeping what still fits
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --all-extras --group dev --group example \
+		--output-file requirements/dev.lock pyproject.toml
+
+$(EXAMPLE)/models/delay.onnx: $(EXAMPLE)/train.py $(EXAMPLE)/flights.py | .venv/installed
+	$(BIN)/python $(EXAMPLE)/train.py
+
+.venv/installed: requirements/dev.lock pyproject.toml | .venv/bin/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+# The lock says which uv; the system's python3 may be older than its python3.11.
+.venv/bin/uv:
+	@for python in python3.13 python3.12 python3.11 python3; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "making .venv with $$python" && $$python -m venv .venv && exit 0; \
+			echo "$$python cannot make a virtual environment: on Debian and Ubuntu install python3-venv" >&2; exit 1; \
+		fi; \
+	done; echo "bedplate needs Python 3.11 or newer, and no python3 here is" >&2; exit 1
+	$(BIN)/python -m pip install --quiet "$$(grep -o '^uv==[^ ]*' requirements/dev.lock)"
