@@ -1,7 +1,7 @@
 """Asks a running server about real flights: `python ask.py URL`. It needs nothing but Python.
 
-It speaks the Open Inference Protocol: what the model wants is read from the server's own metadata, each flight
-is one request, and then all of them are one. data/flights.json, written by train.py, says what happened.
+It speaks the Open Inference Protocol: what the model wants is read from the server's own metadata, each
+flight is one request, and then all of them are one. data/flights.json, written by train.py, says what happened.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def ask(url: str, flights: Sequence[Flight]) -> list[str]:
         raise SystemExit("a flight asked alone and in a batch got two answers")
     late = sum(flight["arrived_late_min"] > LATE_MIN for flight in flights)
     return [
-        f"{len(flights)} flights of October to December 2013, which the model has never seen; {late} were late",
+        f"{len(flights)} flights of October to December 2013, not seen in training; {late} were late",
         "",
         *table(flights, predicted, [took_s for _, took_s in singles]),
         "",

@@ -63,7 +63,7 @@ def load(folder: Path, every: int = 1) -> Flights:
 
 
 def _with_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
-    """Each flight with the observations at its origin up to the hour before it; not older than three hours."""
+    """Each flight with what was last observed at its origin before its hour, at most three hours old."""
     columns = list(WEATHER)
     flights = flights.assign(departure=pd.to_datetime(flights["time_hour"]))
     weather = weather.assign(departure=pd.to_datetime(weather["time_hour"]) + pd.Timedelta(hours=1))
