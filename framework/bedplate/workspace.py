@@ -113,7 +113,7 @@ class LocalWorld:
 def _runtime_folder(root: Path, environment: str) -> Path:
     """One per project folder and environment, so that a clone next to a clone has its own.
 
-    Always under /tmp: TMPDIR and XDG_RUNTIME_DIR differ between a login shell and a cron job of one user.
+    Always under /tmp: with TMPDIR it would be another one in another shell, and its supervisor not found.
     """
     key = hashlib.sha256(f"{root}\0{environment}".encode()).hexdigest()[:12]
-    return Path("/tmp") / f"bedplate-{os.getuid()}" / key  # noqa: S108 - owner and mode are checked on use
+    return Path("/tmp") / f"bedplate-{os.getuid()}" / key  # noqa: S108

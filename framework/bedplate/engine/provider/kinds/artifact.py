@@ -1,0 +1,146 @@
+"""`bedplate:local:Artifact`: a file of the project in the world's content-addressed store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from bedplate.engine.provider.kind import Context, Created, Observed, Property, ResourceFailed
+from bedplate.engine.world import store, token
+from bedplate.engine.world.files import failures, locked, remove_if_empty
+from bedplate.engine.world.token import Token
+from bedplate.graph import Json
+from bedplate.workspace import LocalWorld
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+class Artifact:
+    """A model's bytes, where the servers of this machine can read them."""
+
+    TOKEN: Final = "bedplate:local:Artifact"  # noqa: S105
+    SUMMARY: Final = (
+        "A file of the project in the content-addressed store of this machine, known by its sha256."
+    )
+    PROPERTIES: Final[Mapping[str, Property]] = {
+        "environment": Property({"type": "string"}, replaces=True, words="environment"),
+        "path": Property({"type": "string"}, words="path"),
+        "sha256": Property({"type": "string"}, words="content"),
+        "size": Property({"type": "integer"}, words="size"),
+    }
+    OUTPUTS: Final[Mapping[str, Property]] = {}
+    DELETE_FIRST: Final = True
+
+    def create(self, context: Context, inputs: Mapping[str, Json]) -> Created:
+        world = context.workspace.world(str(inputs["environment"]))
+        name = _name(context.urn)
+        with failures(f"store {inputs['path']}"):
+            with locked(world):
+                path = store.token_path(world, name)
+                owned = token.claim(path, context.urn) or token.mint(context.urn, name)
+                # Before the copy, so that a creation that is cut off leaves nothing that nobody owns.
+                token.save(path, owned)
+            self._store(context, world, owned, inputs)
+        return Created(owned.id)
+
+    def read(
+        self,
+        context: Context,
+        id: str,  # noqa: A002
+        inputs: Mapping[str, Json],
+        outputs: Mapping[str, Json],
+    ) -> Observed | None:
+        world = _world(context)
+        owned = _own(world, id)
+        if owned is None or "sha256" not in owned.details:
+            return None
+        with failures("read the store"):
+            found = store.look(store.stored(world, str(owned.details["sha256"])))
+        if found is None:
+            return None
+        sha256, size = found
+        observed: dict[str, Json] = {
+            "environment": token.environment_of(context.urn),
+            "sha256": sha256,
+            "size": size,
+        }
+        return Observed({**observed, "path": owned.details.get("path", "")})
+
+    def update(
+        self,
+        context: Context,
+        id: str,  # noqa: A002
+        inputs: Mapping[str, Json],
+        outputs: Mapping[str, Json],
+        new_inputs: Mapping[str, Json],
+    ) -> Mapping[str, Json]:
+        world = _world(context)
+        owned = _own(world, id)
+        if owned is None:
+            raise ResourceFailed(f"the artifact {token.name_of(id)} is gone", "run bedplate up --refresh")
+        with failures(f"store {new_inputs['path']}"):
+            self._store(context, world, owned, new_inputs)
+        return {}
+
+    def delete(
+        self,
+        context: Context,
+        id: str,  # noqa: A002
+        inputs: Mapping[str, Json],
+        outputs: Mapping[str, Json],
+    ) -> None:
+        world = _world(context)
+        if not world.artifacts.exists():
+            return
+        with failures("remove the artifact"), locked(world):
+            owned = _own(world, id)
+            if owned is None:
+                return
+            store.partial_path(world, owned.name).unlink(missing_ok=True)
+            store.token_path(world, owned.name).unlink()
+            store.collect_garbage(world)
+            remove_if_empty(world.artifacts)
+
+    def find(self, context: Context) -> str | None:
+        owned = token.load(store.token_path(_world(context), _name(context.urn)))
+        return owned.id if owned is not None and owned.urn == context.urn else None
+
+    def _store(self, context: Context, world: LocalWorld, owned: Token, inputs: Mapping[str, Json]) -> None:
+        """The bytes first, then the token that names them; what it named before goes if nobody needs it."""
+        path, sha256 = str(inputs["path"]), str(inputs["sha256"])
+        if _DIGEST.fullmatch(sha256) is None:
+            raise ResourceFailed(f"{sha256!r} is not a sha256")
+        partial = store.partial_path(world, owned.name)
+        source = store.open_source(context.workspace.root, path)
+        copied = store.copy(source, partial, context.cancelled.is_set)
+        try:
+            if copied != sha256:
+                raise ResourceFailed(
+                    f"{path} changed since it was compiled (sha256 {sha256[:12]} then, {copied[:12]} now)",
+                    "run bedplate up again, which compiles it as it is now",
+                )
+            with locked(world):
+                store.place(world, partial, sha256)
+                token.save(store.token_path(world, owned.name), owned.having(path=path, sha256=sha256))
+                store.collect_garbage(world)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _world(context: Context) -> LocalWorld:
+    return context.workspace.world(token.environment_of(context.urn))
+
+
+def _own(world: LocalWorld, id: str) -> Token | None:  # noqa: A002
+    owned = token.load(store.token_path(world, token.name_of(id)))
+    return owned if owned is not None and owned.id == id else None
+
+
+def _name(urn: str) -> str:
+    """The resource's own name, which is also the file's name of its token."""
+    name = urn.rpartition("::")[2]
+    if _NAME.fullmatch(name) is None:
+        raise ResourceFailed(f"{name!r} cannot be the name of an artifact")
+    return name

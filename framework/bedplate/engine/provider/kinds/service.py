@@ -1,0 +1,166 @@
+"""`bedplate:local:Service`: a model server, supervised on this machine.
+
+Creating and updating are one way: have what the inputs say served, from whatever is there, so both can be
+cut off anywhere and run again. A server that works is changed in place, beside itself; a change that fails
+leaves it as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from bedplate.engine.provider.kind import Context, Created, Observed, Property, ResourceFailed
+from bedplate.engine.world import health, ports, removal, supervision, token
+from bedplate.engine.world.files import failures, locked
+from bedplate.engine.world.machine import Machine
+from bedplate.engine.world.server import ServiceFiles, ServiceInputs
+from bedplate.engine.world.serving import Attempt, observed, outputs_of, port_in_use, ports_of_others
+from bedplate.engine.world.token import Token
+from bedplate.graph import Json
+from bedplate.workspace import LocalWorld
+
+_SHA256: Final = {"type": "string"}
+_MODEL: Final = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "version": {"type": "string"}, "sha256": _SHA256},
+}
+_TIMEOUTS: Final = {"type": "object", "additionalProperties": {"type": "integer"}}
+
+
+class Service:
+    """One server process with its workers, on one port of 127.0.0.1."""
+
+    TOKEN: Final = "bedplate:local:Service"  # noqa: S105
+    SUMMARY: Final = "A model server that answers the Open Inference Protocol, supervised on this machine."
+    PROPERTIES: Final[Mapping[str, Property]] = {
+        "environment": Property({"type": "string"}, replaces=True, words="environment"),
+        "address": Property({"type": "string"}, replaces=True, words="address"),
+        "name": Property({"type": "string"}, replaces=True, words="name"),
+        "models": Property({"type": "array", "items": _MODEL}, words="model"),
+        "replicas": Property({"type": "integer"}, words="replicas"),
+        "threads": Property({"type": "integer"}, words="threads"),
+        "memory_bytes": Property({"type": "integer"}, required=False, words="memory limit"),
+        # A running server cannot change its port, so a changed one is a new server.
+        "port": Property({"type": "integer"}, required=False, replaces=True, words="port"),
+        "slo_p95_s": Property({"type": "number"}, required=False, words="latency objective"),
+        "api_key": Property({"type": "object"}, required=False, words="API key"),
+        "timeouts": Property(_TIMEOUTS, words="timeouts"),
+        "state": Property({"type": "string"}, words="state"),
+    }
+    OUTPUTS: Final[Mapping[str, Property]] = {
+        "url": Property({"type": "string"}),
+        "port": Property({"type": "integer"}),
+    }
+    DELETE_FIRST: Final = True
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def create(self, context: Context, inputs: Mapping[str, Json]) -> Created:
+        wanted = ServiceInputs.parse(inputs)
+        world = context.workspace.world(wanted.environment)
+        with failures(f"create {wanted.address}"):
+            owned = self._claim(context, world, wanted)
+            self._attempt(context, world, owned, wanted).serve()
+        return Created(owned.id, outputs_of(owned))
+
+    def read(
+        self,
+        context: Context,
+        id: str,  # noqa: A002
+        inputs: Mapping[str, Json],
+        outputs: Mapping[str, Json],
+    ) -> Observed | None:
+        world = _world(context)
+        owned = _own(world, id)
+        if owned is None:
+            return None
+        applied = inputs or owned.details.get("inputs")
+        if not isinstance(applied, Mapping):
+            return None  # its creation was cut off
+        seen = health.settled(self._machine, world, owned.name)
+        return Observed({**applied, **observed(world, owned, seen)}, outputs_of(owned))
+
+    def update(
+        self,
+        context: Context,
+        id: str,  # noqa: A002
+        inputs: Mapping[str, Json],
+        outputs: Mapping[str, Json],
+        new_inputs: Mapping[str, Json],
+    ) -> Mapping[str, Json]:
+        wanted = ServiceInputs.parse(new_inputs)
+        world = _world(context)
+        owned = _own(world, id)
+        if owned is None:
+            raise ResourceFailed(f"{wanted.address} is gone", "run bedplate up --refresh")
+        with failures(f"update {wanted.address}"):
+            self._attempt(context, world, owned, wanted).serve()
+        return outputs_of(owned)
+
+    def delete(
+        self,
+        context: Context,
+        id: str,  # noqa: A002
+        inputs: Mapping[str, Json],
+        outputs: Mapping[str, Json],
+    ) -> None:
+        world = _world(context)
+        owned = _own(world, id)
+        if owned is not None:
+            with failures(f"remove {owned.name}"):
+                removal.remove_service(self._machine, world, owned)
+
+    def find(self, context: Context) -> str | None:
+        services = (_world(context).root / "services").glob(f"*/{token.FILE}")
+        found = (token.load(path) for path in sorted(services))
+        return next((owned.id for owned in found if owned is not None and owned.urn == context.urn), None)
+
+    def _attempt(self, context: Context, world: LocalWorld, owned: Token, wanted: ServiceInputs) -> Attempt:
+        def progress(line: str) -> None:
+            context.log(f"{wanted.address}: {line}")
+
+        return Attempt(self._machine, world, owned, wanted, progress, context.cancelled.is_set)
+
+    def _claim(self, context: Context, world: LocalWorld, wanted: ServiceInputs) -> Token:
+        """This service's token, with a port that nobody else has."""
+        with locked(world):
+            supervision.required(world)
+            files = ServiceFiles(world, wanted.name)
+            owned = token.claim(files.token, context.urn) or token.mint(context.urn, wanted.name)
+            port = self._port(context, world, owned, wanted)
+            details: dict[str, Json] = {
+                "address": wanted.address,
+                "stop_s": wanted.timeouts.stop_s,
+                "port": port,
+            }
+            owned = owned.having(**details)
+            token.save(files.token, owned)
+        return owned
+
+    def _port(self, context: Context, world: LocalWorld, owned: Token, wanted: ServiceInputs) -> int:
+        answering = self._machine.master(world, wanted.name)
+        if answering is not None and wanted.port in (None, answering.port):
+            return answering.port  # a creation that was cut off got that far
+        taken = set(ports_of_others(world, owned.name))
+        if wanted.port is not None:
+            if wanted.port in taken or not self._machine.port_is_free(wanted.port):
+                raise port_in_use(wanted.port)
+            return wanted.port
+        preference = owned.details.get("port")
+        if not isinstance(preference, int):
+            preference = ports.preferred(context.workspace.root, wanted.environment, wanted.name)
+        port = ports.choose(preference, taken, self._machine.port_is_free)
+        if port is None:
+            raise ResourceFailed(f"no port from {ports.FIRST} to {ports.LAST} is free")
+        return port
+
+
+def _world(context: Context) -> LocalWorld:
+    return context.workspace.world(token.environment_of(context.urn))
+
+
+def _own(world: LocalWorld, id: str) -> Token | None:  # noqa: A002
+    owned = token.load(ServiceFiles(world, token.name_of(id)).token)
+    return owned if owned is not None and owned.id == id else None

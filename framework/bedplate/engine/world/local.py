@@ -1,0 +1,98 @@
+"""The machine as it is: supervisord, model servers, ports and the clock."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import xmlrpc.client
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from bedplate.engine.provider.kind import ResourceFailed
+from bedplate.engine.world import control, ports, supervisord
+from bedplate.engine.world.machine import Master, Program
+from bedplate.workspace import LocalWorld
+
+# Faults of supervisord that say: it is so already.
+_SHUTTING_DOWN, _BAD_NAME, _ALREADY_ADDED, _ALREADY_STARTED, _NOT_RUNNING = 6, 10, 90, 60, 70
+_PROGRAMS: Final = TypeAdapter(tuple[Program, ...])
+
+
+class LocalMachine:
+    """The Machine that a user has."""
+
+    def supervisor(self, world: LocalWorld) -> str | None:
+        try:
+            return str(supervisord.call(world, "getIdentification", timeout_s=1))
+        except (supervisord.Unreachable, xmlrpc.client.Fault):
+            return None
+
+    def start_supervisor(self, world: LocalWorld) -> None:
+        supervisord.start(world)
+
+    def stop_supervisor(self, world: LocalWorld) -> None:
+        with _accepting(gone=True):
+            supervisord.call(world, "shutdown")
+
+    def programs(self, world: LocalWorld) -> Mapping[str, Program]:
+        try:
+            answer = supervisord.call(world, "getAllProcessInfo", timeout_s=1)
+        except (supervisord.Unreachable, xmlrpc.client.Fault):
+            return {}
+        return {program.name: program for program in _PROGRAMS.validate_python(answer)}
+
+    def add_program(self, world: LocalWorld, name: str) -> None:
+        with _accepting(_ALREADY_ADDED):
+            supervisord.call(world, "reloadConfig")
+            supervisord.call(world, "addProcessGroup", name)
+
+    def start_program(self, world: LocalWorld, name: str) -> None:
+        with _accepting(_ALREADY_STARTED):
+            supervisord.call(world, "startProcess", name, False)
+
+    def stop_program(self, world: LocalWorld, name: str) -> None:
+        with _accepting(_NOT_RUNNING, _BAD_NAME, gone=True):
+            supervisord.call(world, "stopProcess", name, False)
+
+    def remove_program(self, world: LocalWorld, name: str) -> None:
+        with _accepting(_BAD_NAME, gone=True):
+            supervisord.call(world, "removeProcessGroup", name)
+
+    def master(self, world: LocalWorld, name: str) -> Master | None:
+        return control.status(world.control_socket(name))
+
+    def change(
+        self, world: LocalWorld, name: str, config: Path, timeout_s: float, progress: Callable[[str], None]
+    ) -> str | None:
+        return control.change(world.control_socket(name), config, timeout_s, progress)
+
+    def retire(self, world: LocalWorld, name: str) -> None:
+        control.retire(world.control_socket(name))
+
+    def kill(self, world: LocalWorld, name: str) -> None:
+        control.kill(world.control_socket(name))
+
+    def port_is_free(self, port: int) -> bool:
+        return ports.is_free(port)
+
+    def clock(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+@contextlib.contextmanager
+def _accepting(*faults: int, gone: bool = False) -> Iterator[None]:
+    """Takes those answers for a yes; with `gone`, also a supervisor that is not there."""
+    try:
+        yield
+    except xmlrpc.client.Fault as fault:
+        if fault.faultCode not in faults and not (gone and fault.faultCode == _SHUTTING_DOWN):
+            raise ResourceFailed(f"supervisord refused: {fault.faultString}") from fault
+    except supervisord.Unreachable as error:
+        if not gone:
+            raise ResourceFailed(f"supervisord does not answer: {error}") from error

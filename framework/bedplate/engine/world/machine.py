@@ -1,0 +1,149 @@
+"""What kinds do to this machine beyond writing files, behind one protocol.
+
+`local.LocalMachine` does it for real. Tests that need thousands of runs put another world in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bedplate.workspace import LocalWorld
+
+ProgramState = Literal["STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL", "UNKNOWN"]
+
+
+class _Fact(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Program(_Fact):
+    """A supervised process. `started_at` and `stopped_at` are Unix seconds, 0 for never."""
+
+    name: str
+    state: ProgramState = Field(alias="statename")
+    pid: int
+    started_at: float = Field(alias="start")
+    stopped_at: float = Field(alias="stop")
+    exit_code: int = Field(alias="exitstatus")
+    error: str = Field(alias="spawnerr")
+
+    @property
+    def alive(self) -> bool:
+        return self.state in ("STARTING", "RUNNING")
+
+
+class Worker(_Fact):
+    """A process of a server that answers requests. `since` is in Unix seconds."""
+
+    pid: int
+    state: str
+    since: float
+
+
+class Exit(_Fact):
+    """How a worker ended: by a signal, or with a code. `at` is in Unix seconds."""
+
+    pid: int
+    signal: int | None = None
+    code: int | None = None
+    at: float
+
+
+class Model(_Fact):
+    """A model as a server serves it."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+class Master(_Fact):
+    """What a server says of itself on its control socket. Times are Unix seconds."""
+
+    service: str
+    pid: int
+    generation: str
+    ready: bool
+    port: int
+    workers: tuple[Worker, ...] = ()
+    workers_wanted: int
+    restarts: int = 0
+    last_exit: Exit | None = None
+    models: tuple[Model, ...] = ()
+    error: str | None = None
+    started_at: float
+    listening_since: float | None = None
+
+    @property
+    def workers_ready(self) -> int:
+        return sum(worker.state == "ready" for worker in self.workers)
+
+
+class Machine(Protocol):
+    """Processes, sockets, ports and time. Only what belongs to `world` is touched."""
+
+    def supervisor(self, world: LocalWorld) -> str | None:
+        """The identity of the supervisor that answers in this world, None if none does."""
+        ...
+
+    def start_supervisor(self, world: LocalWorld) -> None:
+        """Starts one from its configuration file; it answers when this returns. Raises ResourceFailed."""
+        ...
+
+    def stop_supervisor(self, world: LocalWorld) -> None:
+        """Tells it to stop all its programs and end; returns before it has."""
+        ...
+
+    def programs(self, world: LocalWorld) -> Mapping[str, Program]:
+        """What the supervisor runs, by name; nothing when there is no supervisor."""
+        ...
+
+    def add_program(self, world: LocalWorld, name: str) -> None:
+        """Takes a program from the configuration file, and starts it. Already there is fine."""
+        ...
+
+    def start_program(self, world: LocalWorld, name: str) -> None:
+        """Starts a program that is stopped. Already started is fine."""
+        ...
+
+    def stop_program(self, world: LocalWorld, name: str) -> None:
+        """Tells a program to stop; returns before it has. Already stopped or unknown is fine."""
+        ...
+
+    def remove_program(self, world: LocalWorld, name: str) -> None:
+        """Forgets a program that is stopped. Unknown is fine."""
+        ...
+
+    def master(self, world: LocalWorld, name: str) -> Master | None:
+        """What the server of a service says, None if none answers."""
+        ...
+
+    def change(
+        self, world: LocalWorld, name: str, config: Path, timeout_s: float, progress: Callable[[str], None]
+    ) -> str | None:
+        """Has a server go over to another configuration. The reason if it stays with the old one."""
+        ...
+
+    def retire(self, world: LocalWorld, name: str) -> None:
+        """Tells a server to drain and end; returns before it has. None there is fine."""
+        ...
+
+    def kill(self, world: LocalWorld, name: str) -> None:
+        """Ends the process behind a service's control socket at once. None there is fine."""
+        ...
+
+    def port_is_free(self, port: int) -> bool:
+        """Whether a server could listen on a port of 127.0.0.1 now."""
+        ...
+
+    def clock(self) -> float:
+        """Seconds that only go forward."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Lets time pass."""
+        ...

@@ -1,0 +1,190 @@
+"""Having a service's inputs served, from whatever is there: nothing, an orphan, a server well or unwell."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from bedplate.engine.provider.kind import NotHealthy, ResourceFailed
+from bedplate.engine.world import health, ports, removal, server, store, supervision, token
+from bedplate.engine.world.files import locked, write_bytes, write_json
+from bedplate.engine.world.health import Condition
+from bedplate.engine.world.machine import Machine, Master
+from bedplate.engine.world.server import ServiceFiles, ServiceInputs
+from bedplate.engine.world.token import Token
+from bedplate.graph import Json
+from bedplate.workspace import LocalWorld
+
+# What the engine reads as the property `state`; anything but running is drift, which an update heals.
+_REPORTED: Mapping[health.State, str] = {"starting": "degraded"}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to have `wanted` served under the name and the port of `owned`."""
+
+    machine: Machine
+    world: LocalWorld
+    owned: Token
+    wanted: ServiceInputs
+    progress: Callable[[str], None]
+    cancelled: Callable[[], bool]
+
+    @property
+    def files(self) -> ServiceFiles:
+        return ServiceFiles(self.world, self.owned.name)
+
+    def serve(self) -> None:
+        """Raises ResourceFailed or NotHealthy; otherwise it is served, and the token remembers it."""
+        config = self._config()
+        with locked(self.world):
+            supervision.ensure(self.world, self.machine, supervision.required(self.world).id)
+        seen = health.settled(self.machine, self.world, self.owned.name)
+        if not seen.supervised:
+            self._start(config, orphaned=seen.master is not None)
+        elif not self._is_served(config):
+            self._change(config)
+        with locked(self.world):
+            self._remember()
+            store.collect_garbage(self.world)
+
+    def _config(self) -> dict[str, Json]:
+        """What the server shall be. Its proof of the API key stays the same as long as the key does."""
+        for model in self.wanted.models:
+            if not store.stored(self.world, model.sha256).is_file():
+                raise ResourceFailed(
+                    f"the model {model.name} ({model.sha256[:12]}) is not in the store of this machine",
+                    "run bedplate up --refresh, which stores the models first",
+                )
+        auth = None
+        if self.wanted.api_key is not None:
+            value = self.wanted.api_key.value()
+            known = (self.files.configured() or {}).get("auth")
+            auth = (
+                known
+                if isinstance(known, dict) and server.recognises(known, value)
+                else server.verifier(value)
+            )
+        return server.render(self.wanted, self.world, _port(self.owned), auth)
+
+    def _is_served(self, config: Mapping[str, Json]) -> bool:
+        """Whether the running server has this very configuration, and is or soon gets ready."""
+        current = self.files.configured()
+        master = self.machine.master(self.world, self.owned.name)
+        if current is None or master is None or not server.same(current, config):
+            return False
+        return master.generation == current.get("generation") and not self._reasons(master.generation)
+
+    def _change(self, config: Mapping[str, Json]) -> None:
+        """Has the running server go over; it verifies what is new beside what it serves."""
+        timeouts, address = self.wanted.timeouts, self.wanted.address
+        before = _versions(self.machine.master(self.world, self.owned.name))
+        write_json(self.files.next, config)
+        timeout_s = timeouts.ready_s + timeouts.drain_s + timeouts.stop_s
+        refused = self.machine.change(self.world, self.owned.name, self.files.next, timeout_s, self.progress)
+        if refused is not None:
+            self.files.next.unlink(missing_ok=True)
+            raise ResourceFailed(
+                f"{address} was not changed; it goes on with {before} as before: {refused}",
+                f"see bedplate logs {address}",
+            )
+        self.files.next.replace(self.files.config)
+
+    def _start(self, config: Mapping[str, Json], *, orphaned: bool) -> None:
+        """Starts a server under the supervisor; it takes over from an orphan once it is ready itself."""
+        if not orphaned:
+            self._await_port()
+        before = self.files.config.read_bytes() if self.files.config.exists() else None
+        write_json(self.files.config, config)
+        self.files.next.unlink(missing_ok=True)
+        removal.stop_program(self.machine, self.world, self.owned.name, self.wanted.timeouts.stop_s)
+        with locked(self.world):
+            supervision.write_config(self.world, supervision.required(self.world).id)
+            self.machine.add_program(self.world, self.owned.name)
+        reasons = self._reasons(str(config["generation"]))
+        if reasons and orphaned and before is not None:
+            write_bytes(self.files.config, before)
+            raise ResourceFailed(
+                f"{self.wanted.address} serves as before, unsupervised: {'; '.join(reasons)}"
+            )
+        if reasons:
+            reasons = health.with_log(self.world, self.wanted.address, reasons)
+            raise NotHealthy(self.owned.id, outputs_of(self.owned), reasons)
+
+    def _reasons(self, generation: str) -> tuple[str, ...]:
+        ready_s = self.wanted.timeouts.ready_s
+        name = self.owned.name
+        return health.reasons_not_ready(
+            self.machine, self.world, name, generation, ready_s, self.progress, self.cancelled
+        )
+
+    def _await_port(self) -> None:
+        """The workers of a server that was killed may hold its port a moment longer."""
+        port = _port(self.owned)
+        if not supervision.wait(
+            self.machine, lambda: self.machine.port_is_free(port), self.wanted.timeouts.drain_s
+        ):
+            raise port_in_use(port)
+
+    def _remember(self) -> None:
+        details: dict[str, Json] = {
+            "inputs": self.wanted.model_dump(exclude_none=True),
+            "stop_s": self.wanted.timeouts.stop_s,
+            "config": _digest(self.files),
+        }
+        token.save(self.files.token, self.owned.having(**details))
+        supervision.write_config(self.world, supervision.required(self.world).id)
+
+
+def observed(world: LocalWorld, owned: Token, seen: Condition) -> dict[str, Json]:
+    """What may have drifted: whether it runs, and what the server that runs really serves.
+
+    inconsistent: the file that a server would start from next is not the one that was applied.
+    """
+    intact = _digest(ServiceFiles(world, owned.name)) == owned.details.get("config")
+    state = _REPORTED.get(seen.state, seen.state)
+    found: dict[str, Json] = {"state": state if intact or state != "running" else "inconsistent"}
+    if seen.master is not None:
+        found["models"] = [model.model_dump() for model in seen.master.models]
+        found["replicas"] = seen.master.workers_wanted
+    return found
+
+
+def outputs_of(owned: Token) -> dict[str, Json]:
+    port = _port(owned)
+    return {"url": f"http://{ports.HOST}:{port}", "port": port}
+
+
+def ports_of_others(world: LocalWorld, name: str) -> Iterator[int]:
+    """The ports that other services of this environment were given, whether they run or not."""
+    for path in (world.root / "services").glob(f"*/{token.FILE}"):
+        other = token.load(path)
+        if other is not None and other.name != name:
+            yield _port(other)
+
+
+def port_in_use(port: int) -> ResourceFailed:
+    return ResourceFailed(
+        f"port {port} is in use by another service or process",
+        "stop that, or set another `port`, then run again",
+    )
+
+
+def _port(owned: Token) -> int:
+    match owned.details.get("port"):
+        case int(port):
+            return port
+    raise ResourceFailed(
+        f"the token of {owned.name} names no port", "remove the service, then run bedplate up"
+    )
+
+
+def _versions(master: Master | None) -> str:
+    if master is None or not master.models:
+        return "nothing"
+    return ", ".join(f"{model.name} {model.version}" for model in master.models)
+
+
+def _digest(files: ServiceFiles) -> str:
+    return hashlib.sha256(files.config.read_bytes()).hexdigest() if files.config.exists() else ""
