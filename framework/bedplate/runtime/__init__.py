@@ -1,0 +1,1 @@
+"""What runs in production. Nothing here imports the compiler or the engine."""

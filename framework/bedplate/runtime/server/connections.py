@@ -1,0 +1,201 @@
+"""Accepting and ending connections: Uvicorn's HTTP protocol under our own listener and drain.
+
+Uvicorn's server closes its socket and idle connections at once when told to stop; a client that
+sends on a kept connection in that moment loses its request. Here a draining worker answers what
+still comes on its connections with `Connection: close`, and closes only those that stay quiet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import socket
+from collections.abc import Callable
+from email.utils import formatdate
+
+from uvicorn.config import Config as UvicornConfig
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from bedplate.runtime.server import log
+
+_HEAD_S = 10.0  # a request's head must arrive within this time
+_BODY_S = 30.0  # and its body within this
+_KEPT_S = 65  # how long a connection may stay quiet between requests
+_LINGER_S = 1.0  # and how long while draining: a client in a loop is back long before
+_HEAD_BYTES = 64 * 2**10
+_TICK_S = 1.0
+_DRAIN_TICK_S = 0.05
+_OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class State(ServerState):
+    """What the connections of a worker share."""
+
+    draining = False
+
+
+class Connection(HttpToolsProtocol):
+    """One client connection, with bounds on how long and how large a request may arrive."""
+
+    server_state: State
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._quiet_since = self._head_since = self.loop.time()
+        self._awaits_head = True
+        self._head_bytes = 0
+        self._body_since = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        if not self._awaits_head and not self._body_since:  # the first bytes of a next request
+            self._awaits_head, self._head_since, self._head_bytes = True, self.loop.time(), 0
+        super().data_received(data)
+        if self._awaits_head and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > _HEAD_BYTES:
+                self._refuse(431, "the request's head is too long")
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._awaits_head = False
+        self._body_since = self.loop.time()
+        if self.server_state.draining:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._body_since = 0.0
+
+    def on_response_complete(self) -> None:
+        self._quiet_since = self.loop.time()
+        super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, msg)
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer below the application, where no request could be made of what came, and close."""
+        if self._idle or not self.cycle.response_started:
+            body = json.dumps({"error": message}).encode()
+            head = (
+                b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+            )
+            self.transport.write(STATUS_LINE[status] + head + body)
+        self.transport.close()
+
+    @property
+    def _idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def last_request(self) -> None:
+        """The answer in the making is the connection's last."""
+        if not self._idle:
+            self.cycle.keep_alive = False
+
+    def check(self, now: float) -> None:
+        """Close what waits for too long."""
+        if self.transport.is_closing():
+            return
+        if self._body_since and now - self._body_since > _BODY_S:
+            self._refuse(408, "the request's body did not arrive in time")
+        elif self._awaits_head and now - self._head_since > _HEAD_S:
+            self.transport.close()
+        elif self.server_state.draining and self._idle and now - self._quiet_since > _LINGER_S:
+            self.transport.close()
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+
+class Connections:
+    """The connections of a worker, accepted one at a time so that workers share them evenly."""
+
+    def __init__(self, listener: socket.socket, app: Callable[..., object]) -> None:
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._state = State()
+        self._opening: set[asyncio.Task[object]] = set()
+        self._uvicorn = UvicornConfig(
+            app=app,  # type: ignore[arg-type]
+            http=Connection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_keep_alive=_KEPT_S,
+        )
+        self._uvicorn.load()
+        self._accepting = False
+        self._tick()
+
+    def accept(self) -> None:
+        """Take connections from the shared listening socket from now on."""
+        if not self._accepting and not self._state.draining:
+            self._accepting = True
+            self._loop.add_reader(self._listener.fileno(), self._take)
+
+    def _take(self) -> bool:
+        try:
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return False  # another worker was faster, or the client is gone
+        except OSError as error:
+            if error.errno not in _OUT_OF_FILES:
+                raise
+            self._rest()
+            return False
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = self._loop.create_task(self._loop.connect_accepted_socket(self._connection, connection))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        return True
+
+    def _rest(self) -> None:
+        """Out of file descriptors: the socket stays readable, so look away for a moment."""
+        self._loop.remove_reader(self._listener.fileno())
+        self._accepting = False
+        self._loop.call_later(0.1, self.accept)
+
+    def _connection(self) -> Connection:
+        return Connection(config=self._uvicorn, server_state=self._state, app_state={})
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        for connection in list(self._state.connections):
+            if isinstance(connection, Connection):
+                connection.check(now)
+        self._loop.call_later(_DRAIN_TICK_S if self._state.draining else _TICK_S, self._tick)
+
+    async def drain(self, within_s: float) -> None:
+        """Stop accepting, answer what was accepted, and return when all connections are closed."""
+        until = self._loop.time() + within_s
+        if self._accepting:
+            self._loop.remove_reader(self._listener.fileno())
+            self._accepting = False
+        self._state.draining = True
+        await asyncio.gather(*self._opening)
+        for connection in list(self._state.connections):
+            if isinstance(connection, Connection):
+                connection.last_request()
+        self._tick()
+        while self._state.connections and self._loop.time() < until:
+            await asyncio.sleep(_DRAIN_TICK_S)
+        self._cut_off()
+
+    def empty_queue(self) -> None:
+        """Take what already waits in the listening socket's queue, before it is closed for good."""
+        while self._take():
+            pass
+
+    def _cut_off(self) -> None:
+        left = list(self._state.connections)
+        if left:
+            log.write("error", "cut off", connections=len(left))
+        for connection in left:
+            if isinstance(connection, Connection):
+                connection.abort()

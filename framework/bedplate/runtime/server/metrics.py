@@ -1,0 +1,123 @@
+"""Counts and latencies of all workers of a service, as one Prometheus page that any worker answers.
+
+Each worker writes its own memory-mapped files into a folder that the master owns
+(PROMETHEUS_MULTIPROC_DIR, set before this module is imported). Counters never go back: what a dead
+worker counted is folded into one file, and only its gauges are forgotten.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+UNKNOWN = "unknown"
+
+_EDGES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_FOLDED = "0"  # stands where a file's name has the process id
+
+
+class Metrics:
+    """The instruments of one worker. Label values come from the configuration only."""
+
+    def __init__(self, folder: Path, models: Iterable[tuple[str, str]], slo_p95_s: float | None) -> None:
+        self._folder = folder
+        with _locked(folder):
+            _fold_the_dead(folder)
+        registry = CollectorRegistry()
+        edges = sorted({*_EDGES_S, *([slo_p95_s] if slo_p95_s else [])})
+        durations = Histogram(
+            "bedplate_request_duration_seconds",
+            "Time from a request's head to its answer, of answered inference requests.",
+            ["model", "version"],
+            buckets=edges,
+            registry=registry,
+        )
+        self._requests = Counter(
+            "bedplate_requests",
+            "Inference requests by how they ended.",
+            ["model", "version", "code", "outcome"],
+            registry=registry,
+        )
+        self._in_flight = Gauge(
+            "bedplate_in_flight",
+            "Inference requests that hold a place in a worker.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        # Children are resolved once: looking one up costs more than counting with it.
+        self._durations = {pair: durations.labels(*pair) for pair in models}
+        self._counters: dict[tuple[str, str, int, str], Counter] = {}
+        for name, version in self._durations:
+            self._counter(name, version, 200, "ok")
+
+    def count(self, name: str, version: str, code: int, outcome: str, seconds: float) -> None:
+        """Count one request; a pair that the configuration does not know counts as unknown."""
+        duration = self._durations.get((name, version))
+        if duration is None:
+            name = version = UNKNOWN
+        elif outcome == "ok":
+            duration.observe(seconds)
+        self._counter(name, version, code, outcome).inc()
+
+    def _counter(self, name: str, version: str, code: int, outcome: str) -> Counter:
+        key = (name, version, code, outcome)
+        counter = self._counters.get(key)
+        if counter is None:
+            counter = self._counters[key] = self._requests.labels(name, version, str(code), outcome)
+        return counter
+
+    def in_flight(self, change: int) -> None:
+        self._in_flight.inc(change)
+
+    def page(self) -> bytes:
+        """The page over all workers."""
+        registry = CollectorRegistry()
+        with _locked(self._folder):
+            MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
+            return generate_latest(registry)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Folding moves values between files; nobody may read half of that."""
+    with (folder / "fold.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _fold_the_dead(folder: Path) -> None:
+    for file in sorted(folder.glob("*.db")):
+        kind, _, process = file.stem.rpartition("_")
+        if process == _FOLDED or _alive(int(process)):
+            continue
+        if kind in ("counter", "histogram"):
+            _fold(file, folder / f"{kind}_{_FOLDED}.db")
+        file.unlink()
+
+
+def _fold(dead: Path, into: Path) -> None:
+    total = MmapedDict(str(into))  # type: ignore[no-untyped-call]
+    try:
+        for key, value, _, _ in MmapedDict.read_all_values_from_file(str(dead)):  # type: ignore[no-untyped-call]
+            total.write_value(key, total.read_value(key)[0] + value, 0.0)  # type: ignore[no-untyped-call]
+    finally:
+        total.close()  # type: ignore[no-untyped-call]
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

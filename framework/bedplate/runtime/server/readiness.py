@@ -1,0 +1,47 @@
+"""What a worker knows of itself: which models are loaded, and whether it should get requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bedplate.runtime.server.config import Config
+from bedplate.runtime.server.model import Model
+
+
+class Readiness:
+    """Changed by the worker's life only; read by everything that answers."""
+
+    def __init__(self, config: Config) -> None:
+        self._known = tuple((model.name, model.version) for model in config.models)
+        # No version in a request means the one that is listed last.
+        self._latest = dict(self._known)
+        self._loaded: Mapping[tuple[str, str], Model] = {}
+        self._ending = False
+
+    @property
+    def ready(self) -> bool:
+        return bool(self._loaded) and not self._ending
+
+    @property
+    def known(self) -> tuple[tuple[str, str], ...]:
+        return self._known
+
+    @property
+    def models(self) -> Mapping[tuple[str, str], Model]:
+        """The loaded models; all of the configuration's or none."""
+        return self._loaded
+
+    def find(self, name: str, version: str | None) -> tuple[str, str] | None:
+        """The model and version that a path means, None if there is none."""
+        pair = (name, version if version is not None else self._latest.get(name, ""))
+        return pair if pair in self._known else None
+
+    def versions(self, name: str) -> list[str]:
+        return [version for known, version in self._known if known == name]
+
+    def loaded(self, models: Mapping[tuple[str, str], Model]) -> None:
+        self._loaded = models
+
+    def ending(self) -> None:
+        """The service goes away: not ready from now on, though what is asked is still answered."""
+        self._ending = True
