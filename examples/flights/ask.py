@@ -1,7 +1,7 @@
 """Asks a running server about real flights: `python ask.py URL`. It needs nothing but Python.
 
 It speaks the Open Inference Protocol: what the model wants is read from the server's own metadata, each
-flight is one request, and then all of them are one. data/flights.json, written by train.py, says what happened.
+flight is one request, and then all of them are one. What happened stands in data/flights.json, by train.py.
 """
 
 from __future__ import annotations

@@ -56,7 +56,8 @@ def convert(pipeline: Pipeline) -> bytes:
         options={"zipmap": False},
         target_opset={"": 18, "ai.onnx.ml": 3},
     )
-    return bytes(model.SerializeToString())
+    model.opset_import.sort(key=lambda opset: opset.domain)  # the converter leaves them in a set's order
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def predict(model: bytes, features: pd.DataFrame) -> np.ndarray:
