@@ -17,9 +17,10 @@ from bedplate.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """One property. `schema` is its JSON schema, such as `{"type": "string"}`, also published by the provider.
+    """One property. `schema` is its JSON schema, such as `{"type": "string"}`; the provider publishes it.
 
-    `replaces`: a change of it makes a new resource. `words`: how a plan names a change of it, e.g. "model".
+    `replaces`: a change of it makes a new resource. `words`: how a plan names it, "model"; `because`: why
+    a plan says it changes, where that is not simply an edit of the spec ("the file's content changed").
     `secret`: as an output, its value is encrypted in the state.
     """
 
@@ -27,12 +28,13 @@ class Property:
     required: bool = True
     replaces: bool = False
     words: str = ""
+    because: str = ""
     secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where one call works. `cancelled` is set when the user wants it to end soon; `log` shows a progress line."""
+    """Where one call works. `cancelled` is set once the user wants it to end; `log` shows a progress line."""
 
     workspace: Workspace
     urn: str
@@ -80,7 +82,7 @@ class NotHealthy(Exception):
 
 
 class Kind(Protocol):
-    """One kind of resource. Calls for different resources run at once, in threads and in several processes."""
+    """One kind of resource. Calls for different resources run at once, in threads and in processes."""
 
     @property
     def TOKEN(self) -> str:
@@ -121,7 +123,7 @@ class Kind(Protocol):
         inputs: Mapping[str, Json],
         outputs: Mapping[str, Json],
     ) -> Observed | None:
-        """What is there now, None when it is gone. Drift shows as changed inputs. On import both are empty."""
+        """What is there now, None when gone. Drift shows as changed inputs. On import both are empty."""
         ...
 
     def update(
