@@ -79,10 +79,8 @@ class Connection(HttpToolsProtocol):
         """Answer below the application, where no request could be made of what came, and close."""
         if self._idle or not self.cycle.response_started:
             body = json.dumps({"error": message}).encode()
-            head = (
-                b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-            )
-            self.transport.write(STATUS_LINE[status] + head + body)
+            head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + head % len(body) + body)
         self.transport.close()
 
     @property
@@ -100,10 +98,13 @@ class Connection(HttpToolsProtocol):
             return
         if self._body_since and now - self._body_since > _BODY_S:
             self._refuse(408, "the request's body did not arrive in time")
-        elif self._awaits_head and now - self._head_since > _HEAD_S:
+        elif self._overdue(now):
             self.transport.close()
-        elif self.server_state.draining and self._idle and now - self._quiet_since > _LINGER_S:
-            self.transport.close()
+
+    def _overdue(self, now: float) -> bool:
+        if self._awaits_head and now - self._head_since > _HEAD_S:
+            return True
+        return self.server_state.draining and self._idle and now - self._quiet_since > _LINGER_S
 
     def abort(self) -> None:
         self.transport.abort()
@@ -118,7 +119,7 @@ class Connections:
         self._state = State()
         self._opening: set[asyncio.Task[object]] = set()
         self._uvicorn = UvicornConfig(
-            app=app,  # type: ignore[arg-type]
+            app=app,
             http=Connection,
             ws="none",
             lifespan="off",
@@ -189,7 +190,7 @@ class Connections:
 
     def empty_queue(self) -> None:
         """Take what already waits in the listening socket's queue, before it is closed for good."""
-        while self._take():
+        while self._accepting and self._take():
             pass
 
     def _cut_off(self) -> None:

@@ -67,7 +67,11 @@ class Front:
             return
         headers: Mapping[bytes, bytes] = dict(scope["headers"])  # type: ignore[call-overload]
         target = _target(scope["raw_path"])  # type: ignore[arg-type]
-        if self._api_key and scope["path"] not in auth.OPEN_PATHS and not auth.allowed(self._api_key, headers):
+        if (
+            self._api_key
+            and scope["path"] not in auth.OPEN_PATHS
+            and not auth.allowed(self._api_key, headers)
+        ):
             extra = ((b"www-authenticate", b"Bearer"),)
             await _error(send, 401, "an API key is needed: Authorization: Bearer KEY, or X-API-Key", extra)
         elif target is None:
@@ -112,7 +116,9 @@ class Front:
             status = error.status
             await _error(send, status, error.message, (*extra, _RETRY) if status == 503 else extra)
             if error.reason is not None:
-                log.write("error", "inference", model=name, request=request_id, reason=log.one_line(error.reason))
+                log.write(
+                    "error", "inference", model=name, request=request_id, reason=log.one_line(error.reason)
+                )
         except _Disconnected:
             status = 499
         except Exception as error:  # noqa: BLE001 - the process' outermost place, see above
@@ -123,7 +129,11 @@ class Front:
         self._metrics.count(name, version, status, outcome, time.perf_counter() - began)
 
     async def _answer(
-        self, target: tuple[str, str | None], headers: Mapping[bytes, bytes], receive: Receive, request_id: str
+        self,
+        target: tuple[str, str | None],
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        request_id: str,
     ) -> bytes:
         pair = self._readiness.find(*target)
         if pair is None:
@@ -217,9 +227,7 @@ def _request_id(headers: Mapping[bytes, bytes]) -> str:
     return str(uuid.uuid4())
 
 
-async def _error(
-    send: Send, status: int, message: str, extra: tuple[tuple[bytes, bytes], ...] = ()
-) -> None:
+async def _error(send: Send, status: int, message: str, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
     # An escaped surrogate cannot come from a request; a lone one in a library's text must not end us.
     body = orjson.dumps({"error": message.encode("utf-8", "replace").decode()})
     await _send(send, status, body, extra)

@@ -88,17 +88,20 @@ def answer(signature: Signature, request: Request, identity: str, arrays: Sequen
     """The answer's bytes; raises Refused where JSON cannot say it."""
     outputs = []
     for tensor, array in zip(request.outputs, arrays, strict=True):
-        if tensor.datatype in _FLOATS and not np.isfinite(array).all():  # type: ignore[call-overload]
+        if tensor.datatype in _FLOATS and not np.isfinite(array).all():
             raise Refused(422, f"output '{tensor.name}' holds NaN or an infinity, which JSON cannot carry")
         flat: object = array.reshape(-1)
         if tensor.datatype == "BYTES":
             flat = array.reshape(-1).tolist()
         elif not array.flags.c_contiguous:
             flat = np.ascontiguousarray(array).reshape(-1)
-        outputs.append(
-            {"name": tensor.name, "shape": array.shape, "datatype": tensor.datatype, "data": flat}
-        )
-    body = {"model_name": signature.name, "model_version": signature.version, "id": identity, "outputs": outputs}
+        outputs.append({"name": tensor.name, "shape": array.shape, "datatype": tensor.datatype, "data": flat})
+    body = {
+        "model_name": signature.name,
+        "model_version": signature.version,
+        "id": identity,
+        "outputs": outputs,
+    }
     return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -192,11 +195,15 @@ def _array(entry: Mapping[str, object], tensor: Tensor, shape: Sequence[int], co
     data = entry.get("data")
     if type(data) is not list:
         if data is None:
-            _refuse(f"input '{tensor.name}' has no data (this server takes JSON data, not the binary extension)")
+            _refuse(
+                f"input '{tensor.name}' has no data (this server takes JSON data, not the binary extension)"
+            )
         _refuse(f"the data of input '{tensor.name}' must be a list")
     flat = _flattened(data, shape, tensor.name) if data and type(data[0]) is list else data
     if len(flat) != count:
-        _refuse(f"input '{tensor.name}': expected {count} elements for shape {_shown(shape)}, got {len(flat)}")
+        _refuse(
+            f"input '{tensor.name}': expected {count} elements for shape {_shown(shape)}, got {len(flat)}"
+        )
     allowed = _JSON_TYPES[tensor.datatype]
     if not allowed.issuperset(map(type, flat)):
         wrong = next(value for value in flat if type(value) not in allowed)
@@ -206,7 +213,7 @@ def _array(entry: Mapping[str, object], tensor: Tensor, shape: Sequence[int], co
             array = np.array(flat, dtype=tensor.dtype)
     except OverflowError:
         _refuse(f"input '{tensor.name}' holds a number that {tensor.datatype} cannot")
-    if tensor.datatype in _FLOATS and not np.isfinite(array).all():  # type: ignore[call-overload]
+    if tensor.datatype in _FLOATS and not np.isfinite(array).all():
         _refuse(f"input '{tensor.name}' holds a number that {tensor.datatype} cannot")
     return array.reshape(shape)
 

@@ -28,7 +28,7 @@ class Life:
         self._readiness = Readiness(config)
         counted = Metrics(metrics, self._readiness.known, config.slo_p95_s)
         app = pages.application(config, self._readiness, counted)
-        front = Front(config, self._readiness, counted, Runner(config), app)  # type: ignore[arg-type]
+        front = Front(config, self._readiness, counted, Runner(config), app)
         self._connections = Connections(listener, front)
         self._draining: asyncio.Task[None] | None = None
         self._loading = asyncio.create_task(self._load())

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_state  # type: ignore[import-untyped]
 
 from bedplate.runtime.server import onnx_bytes
 from bedplate.runtime.server.config import Config, ModelFile
@@ -93,9 +93,8 @@ class Model:
         feeds: dict[str, Array] = {}
         for tensor in self.inputs:
             shape = tuple(1 if extent < 0 else extent for extent in tensor.shape)
-            feeds[tensor.name] = (
-                np.full(shape, "", dtype=object) if tensor.datatype == "BYTES" else np.zeros(shape, tensor.dtype)
-            )
+            empty = "" if tensor.datatype == "BYTES" else 0
+            feeds[tensor.name] = np.full(shape, empty, dtype=tensor.dtype)
         names = [tensor.name for tensor in self.outputs]
         self.run(feeds, names)  # the first run allocates and is slow; the second tells the cost
         started = time.perf_counter()
@@ -119,16 +118,16 @@ def load(file: ModelFile, config: Config) -> Model:
         model.warm_up()
     except MemoryError as error:
         raise NotLoadable(_named(file, f"does not fit into memory ({_memory(config)})")) from error
-    except (*RUN_ERRORS, OSError) as error:
+    except OSError as error:
+        raise NotLoadable(_named(file, f"cannot be read: {error.strerror}")) from error
+    except (onnx_bytes.NotLoadable, NotLoadable) as error:
+        raise NotLoadable(_named(file, str(error))) from error
+    except RUN_ERRORS as error:
         raise NotLoadable(_named(file, _because(error, config))) from error
     return model
 
 
 def _because(error: Exception, config: Config) -> str:
-    if isinstance(error, onnx_bytes.NotLoadable | NotLoadable):
-        return str(error)
-    if isinstance(error, OSError):
-        return f"cannot be read: {error.strerror}"
     text = one_line(str(error))
     if "bad_alloc" in text or "llocate" in text:
         return f"does not fit into memory ({_memory(config)}): {text}"
@@ -151,7 +150,9 @@ def _read(file: ModelFile, memory_bytes: int | None) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise NotLoadable("is not a regular file")
         if memory_bytes is not None and status.st_size > memory_bytes:
-            raise NotLoadable(f"is {status.st_size} bytes, more than the memory limit of {memory_bytes} bytes")
+            raise NotLoadable(
+                f"is {status.st_size} bytes, more than the memory limit of {memory_bytes} bytes"
+            )
         if status.st_size > _PROTOBUF_LIMIT_BYTES:
             raise NotLoadable(f"is {status.st_size} bytes; an ONNX file ends at 2 GiB")
         digest, chunks = hashlib.sha256(), []
@@ -168,7 +169,7 @@ def _options(config: Config) -> onnxruntime.SessionOptions:
     options.intra_op_num_threads = config.threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 4  # what matters arrives as an exception; the rest would break the log's form
+    options.log_severity_level = 4  # what matters arrives as an exception
     # Spinning threads take the cores away from the other workers.
     alone = config.workers == 1 and config.threads <= len(os.sched_getaffinity(0))
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if alone else "0")
@@ -178,8 +179,8 @@ def _options(config: Config) -> onnxruntime.SessionOptions:
 
 def _tensor(node: onnxruntime.NodeArg, role: str) -> Tensor:
     if node.type not in DATATYPES:
-        advice = " (export a scikit-learn classifier with the option zipmap off)" if "seq(map" in node.type else ""
-        raise NotLoadable(f"its {role} {node.name!r} is a {node.type}, and only tensors can be served{advice}")
+        advice = "; export the classifier with the option zipmap off" if "seq(map" in node.type else ""
+        raise NotLoadable(f"its {role} {node.name!r} is a {node.type}, not a tensor{advice}")
     datatype, dtype = DATATYPES[node.type]
     shape = tuple(extent if type(extent) is int and extent >= 0 else -1 for extent in node.shape)
     return Tensor(node.name, datatype, shape, dtype)

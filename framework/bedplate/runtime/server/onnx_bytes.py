@@ -37,7 +37,9 @@ def _messages() -> _Message:
     tensor = _Message("TensorProto")
     sparse = _Message("SparseTensorProto", {1: tensor, 2: tensor})
     graph = _Message("GraphProto")
-    attribute = _Message("AttributeProto", {5: tensor, 6: graph, 10: tensor, 11: graph, 22: sparse, 23: sparse})
+    attribute = _Message(
+        "AttributeProto", {5: tensor, 6: graph, 10: tensor, 11: graph, 22: sparse, 23: sparse}
+    )
     node = _Message("NodeProto", {5: attribute})
     graph.children.update({1: node, 5: tensor, 15: sparse})
     function = _Message("FunctionProto", {7: node, 11: attribute})
@@ -71,7 +73,9 @@ def _walk(message: _Message, view: memoryview, start: int, end: int, depth: int)
         if message.name == "TensorProto":
             # 13 is external_data, 14 is data_location with 1 for EXTERNAL
             if number == 13 or (number == 14 and value != 0):
-                raise NotLoadable("the model keeps tensors in other files (external data); save it as one file")
+                raise NotLoadable(
+                    "the model keeps tensors in other files (external data); save it as one file"
+                )
             continue
         child = message.children.get(number)
         if child is None:

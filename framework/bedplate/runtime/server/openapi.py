@@ -28,7 +28,11 @@ def document(config: Config, readiness: Readiness) -> dict[str, object]:
     """The document, with the routes of the models that are loaded."""
     paths: dict[str, object] = {path: {"get": _answers({})} for path in _PLAIN}
     for (name, version), model in readiness.models.items():
-        routes = {"": {"get": _answers({})}, "/ready": {"get": _answers({})}, "/infer": {"post": _inference(model)}}
+        routes = {
+            "": {"get": _answers({})},
+            "/ready": {"get": _answers({})},
+            "/infer": {"post": _inference(model)},
+        }
         for end, operation in routes.items():
             paths[f"/v2/models/{name}/versions/{version}{end}"] = operation
             paths[f"/v2/models/{name}{end}"] = operation
@@ -81,12 +85,19 @@ def _tensors(tensors: Sequence[Tensor]) -> dict[str, object]:
 
 
 def _tensor(tensor: Tensor) -> dict[str, object]:
-    extents = [{"type": "integer", "minimum": 0} if extent < 0 else {"const": extent} for extent in tensor.shape]
+    extents = [
+        {"type": "integer", "minimum": 0} if extent < 0 else {"const": extent} for extent in tensor.shape
+    ]
     element = _ELEMENTS.get(tensor.datatype, {"type": "integer"})
     properties: dict[str, object] = {
         "name": {"const": tensor.name},
         "datatype": {"const": tensor.datatype},
-        "shape": {"type": "array", "prefixItems": extents, "minItems": len(extents), "maxItems": len(extents)},
+        "shape": {
+            "type": "array",
+            "prefixItems": extents,
+            "minItems": len(extents),
+            "maxItems": len(extents),
+        },
         "data": {"type": "array", "description": f"nested or flat, of {element['type']}s"},
     }
     return _object(properties, ["name", "datatype", "shape", "data"])

@@ -80,7 +80,9 @@ def _metadata(app: FastAPI, config: Config, readiness: Readiness) -> None:
     async def model_ready(name: str, version: str | None = None) -> Response:
         _known(readiness, name, version)
         body: dict[str, object] = {"name": name, "ready": readiness.ready}
-        return _probe(body if readiness.ready else {**body, "error": "the model is not ready"}, readiness.ready)
+        return _probe(
+            body if readiness.ready else {**body, "error": "the model is not ready"}, readiness.ready
+        )
 
 
 def _known(readiness: Readiness, name: str, version: str | None) -> tuple[str, str]:

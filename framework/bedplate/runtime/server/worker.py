@@ -17,9 +17,13 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bedplate.runtime.server import log
 from bedplate.runtime.server.config import Config, parse
+
+if TYPE_CHECKING:
+    from bedplate.runtime.server.life import Life
 
 _PR_SET_PDEATHSIG = 1
 
@@ -31,7 +35,8 @@ def main(arguments: list[str]) -> int:
     with open(options.config, encoding="utf-8") as file:
         config = parse(file.read())
     _limit(config)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches the whole group; the master decides
+    # A terminal's Ctrl-C reaches the whole process group; the master decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     library = logging.getLogger("uvicorn.error")
     library.setLevel(logging.ERROR)
     library.propagate = False

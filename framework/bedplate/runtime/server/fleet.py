@@ -1,0 +1,192 @@
+"""The workers of one configuration: started, proven, kept alive, drained."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bedplate.runtime.server import child, log
+from bedplate.runtime.server.child import Child, Exit
+from bedplate.runtime.server.config import Config
+
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 30.0
+_HEALTHY_S = 30.0
+
+
+class NotProven(Exception):
+    """A worker of a new configuration did not become ready; the text says why."""
+
+
+@dataclass
+class Losses:
+    """Workers that ended without being told to, over the life of a master."""
+
+    count: int = 0
+    last: Exit | None = None
+
+    def add(self, end: Exit) -> None:
+        self.count += 1
+        self.last = end
+        log.write("error", "worker lost", pid=end.pid, how=str(end))
+
+
+@dataclass
+class _Pause:
+    """Exponential backoff: short after a worker that lived, longer after each that did not."""
+
+    next_s: float = _FIRST_PAUSE_S
+    since: float = field(default_factory=time.monotonic)
+
+    def started(self) -> None:
+        self.since = time.monotonic()
+
+    def take(self) -> float:
+        if time.monotonic() - self.since > _HEALTHY_S:
+            self.next_s = _FIRST_PAUSE_S
+        pause, self.next_s = self.next_s, min(self.next_s * 2, _LONGEST_PAUSE_S)
+        return pause
+
+
+class Fleet:
+    """`accepting` workers serve; those of a fleet that is not yet opened only load and wait."""
+
+    def __init__(
+        self, config: Config, listener: socket.socket, metrics: Path, losses: Losses, *, accepting: bool
+    ) -> None:
+        self.config = config
+        self.workers: list[Child] = []
+        self.error: str | None = None
+        self._listener = listener
+        self._metrics = metrics
+        self._losses = losses
+        self._accepting = accepting
+        self._was_ready = False
+        self._stopping = asyncio.Event()
+        self._slots: list[asyncio.Task[None]] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether every worker that is wanted is ready."""
+        return sum(worker.state == "ready" for worker in self.workers) >= self.config.workers
+
+    async def prove(self, progress: Callable[[str], None]) -> None:
+        """Start all workers and wait until each is ready; raises NotProven, with all of them ended."""
+        wanted = self.config.workers
+        starts = [asyncio.create_task(self._prove_one()) for _ in range(wanted)]
+        try:
+            for count, proven in enumerate(asyncio.as_completed(starts), start=1):
+                await proven
+                progress(f"worker {count}/{wanted} ready")
+        except NotProven:
+            self._stopping.set()
+            for worker in self.workers:
+                worker.kill()
+            await asyncio.gather(*starts, return_exceptions=True)
+            await asyncio.gather(*(worker.exited for worker in self.workers))
+            raise
+
+    async def _prove_one(self) -> None:
+        worker = await self._start()
+        reason = await worker.verdict(self.config.timeouts.ready_s)
+        if reason is not None:
+            raise NotProven(reason)
+
+    def tend(self) -> None:
+        """Keep the wanted number of workers alive from now on, those that run already among them."""
+        self._was_ready = self.ready
+        running: list[Child | None] = list(self.workers)
+        running += [None] * (self.config.workers - len(running))
+        self._slots = [asyncio.create_task(self._slot(worker)) for worker in running]
+
+    def open(self) -> None:
+        """Let the workers take connections."""
+        self._accepting = True
+        for worker in self.workers:
+            if worker.state == "ready":
+                worker.accept()
+
+    async def stop(self, *, ending: bool, accept_s: float = 0.0) -> None:
+        """Drain all workers and return when they are gone; those that stay too long are killed."""
+        self._stopping.set()
+        for worker in self.workers:
+            worker.drain(ending=ending, accept_s=accept_s)
+        limit_s = accept_s + self.config.timeouts.stop_s
+        ends = [*self._slots, *(worker.exited for worker in self.workers)]
+        if ends:
+            _, late = await asyncio.wait(ends, timeout=limit_s)
+            if late:
+                self.kill()
+                await asyncio.wait(late)
+
+    def kill(self) -> None:
+        self._stopping.set()
+        for worker in self.workers:
+            worker.kill()
+
+    async def _start(self) -> Child:
+        worker = await child.start(self.config, self._listener, self._metrics)
+        self.workers.append(worker)
+        if self._stopping.is_set():  # it was being started when all were told to end
+            worker.kill()
+        return worker
+
+    async def _slot(self, worker: Child | None) -> None:
+        pause = _Pause()
+        while not self._stopping.is_set():
+            pause.started()
+            worker = worker or await self._start()
+            if self._answers_early():
+                worker.accept()
+            failed = await self._judge(worker)
+            if failed:
+                await self._rest(
+                    pause.take()
+                )  # the failed one stays meanwhile, to answer that it is not ready
+                worker.drain(ending=False, accept_s=0.0)
+            end = await worker.exited
+            self.workers.remove(worker)
+            if not failed and not self._stopping.is_set():
+                self._losses.add(end)
+                await self._rest(pause.take())
+            worker = None
+
+    async def _judge(self, worker: Child) -> bool:
+        """Wait for a worker's verdict; whether it is up but failed."""
+        reason = await worker.verdict(self.config.timeouts.ready_s)
+        if self._stopping.is_set():
+            return False
+        if reason is None:
+            self.error, self._was_ready = None, True
+            if self._accepting:
+                worker.accept()
+            return False
+        if reason != self.error:
+            log.write("error", "not ready", reason=reason)
+        self.error = reason
+        if worker.state == "starting":
+            worker.kill()  # too late, or dead already
+            return False
+        if self._answers_early():
+            worker.accept()
+        return True
+
+    def _answers_early(self) -> bool:
+        """Whether a worker without models should answer, which is with 503 to all but liveness.
+
+        Where one is ready it would only take requests from it; where the last one was ready until
+        it died, requests wait for its successor in the socket's queue.
+        """
+        if any(worker.state == "ready" for worker in self.workers) or not self._accepting:
+            return False
+        return self.error is not None or not self._was_ready
+
+    async def _rest(self, pause_s: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), pause_s)
+        except TimeoutError:
+            return
