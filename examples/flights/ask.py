@@ -23,6 +23,7 @@ FLIGHTS = HERE / "data" / "flights.json"
 MODEL = "delay"
 LATE_MIN = 15
 SLO_P95_S = 0.1
+LATENCY = "bedplate_request_duration_seconds_bucket"
 TIMEOUT_S = 10
 ROW = "{:<8} {:<8} {:<17} {:>8}  {:<22} {:>8}"
 
@@ -85,7 +86,7 @@ def latency(metrics: str) -> list[str]:
         return ["the server has counted no request yet"]
     verdict = "kept" if within / total >= 0.95 else "MISSED"
     return [
-        f"{total:.0f} requests answered since these workers started",
+        f"{total:.0f} requests answered since this server started",
         f"{within / total:.1%} of them within {SLO_P95_S * 1000:.0f} ms (the SLO asks for 95%: {verdict})",
     ]
 
@@ -104,8 +105,7 @@ def samples(metrics: str) -> list[tuple[str, dict[str, str], float]]:
 
 
 def _is_edge(name: str, labels: dict[str, str], seconds: float) -> bool:
-    is_latency = name.endswith("_seconds_bucket") and labels.get("model", MODEL) == MODEL
-    return is_latency and float(labels["le"]) == seconds
+    return name == LATENCY and labels["model"] == MODEL and float(labels["le"]) == seconds
 
 
 def try_next(url: str) -> list[str]:
@@ -114,6 +114,7 @@ def try_next(url: str) -> list[str]:
     return [
         "Try next",
         f"  {command} status",
+        f"  curl {url}/v2/models/{MODEL}",
         f"  curl {url}/metrics",
         f"  change replicas in {os.path.relpath(HERE / 'bedplate.yaml')}, then",
         f"  {command} plan",
