@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import time
 import xmlrpc.client
 from collections.abc import Callable, Iterator, Mapping
@@ -33,9 +35,18 @@ class LocalMachine:
     def start_supervisor(self, world: LocalWorld) -> None:
         supervisord.start(world)
 
-    def stop_supervisor(self, world: LocalWorld) -> None:
-        with _accepting(gone=True):
-            supervisord.call(world, "shutdown")
+    def stop_supervisor(self, world: LocalWorld, timeout_s: float) -> bool:
+        try:
+            process = os.pidfd_open(int(str(supervisord.call(world, "getPID"))))
+        except (supervisord.Unreachable, ProcessLookupError):
+            return True
+        try:
+            with _accepting(gone=True):
+                supervisord.call(world, "shutdown")
+            ended, _, _ = select.select([process], [], [], timeout_s)
+        finally:
+            os.close(process)
+        return bool(ended)
 
     def programs(self, world: LocalWorld) -> Mapping[str, Program]:
         try:

@@ -94,8 +94,8 @@ class Machine(Protocol):
         """Starts one from its configuration file; it answers when this returns. Raises ResourceFailed."""
         ...
 
-    def stop_supervisor(self, world: LocalWorld) -> None:
-        """Tells it to stop all its programs and end; returns before it has."""
+    def stop_supervisor(self, world: LocalWorld, timeout_s: float) -> bool:
+        """Has it stop all its programs and end. Whether its process ended in time."""
         ...
 
     def programs(self, world: LocalWorld) -> Mapping[str, Program]:

@@ -91,8 +91,7 @@ def stop(world: LocalWorld, machine: Machine, identity: str, timeout_s: float) -
     """Ends our supervisor and all that it runs, if it is there."""
     if machine.supervisor(world) != identity:
         return
-    machine.stop_supervisor(world)
-    if not wait(machine, lambda: machine.supervisor(world) is None, timeout_s):
+    if not machine.stop_supervisor(world, timeout_s):
         raise ResourceFailed(
             f"the supervisor did not end within {timeout_s:.0f} seconds", "run again, it may end later"
         )
