@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 
 
@@ -12,8 +13,9 @@ def write(level: str, event: str, **fields: str | int | float | None) -> None:
     """Write one event; every value is escaped to ASCII JSON, so it stays on its line."""
     moment = datetime.now(UTC).isoformat(timespec="milliseconds")
     line = json.dumps({"at": moment, "level": level, "event": event, **fields})
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    with suppress(OSError):  # whoever supervised this server may be gone with the pipe; serving goes on
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
 
 def one_line(text: str, longest: int = 500) -> str:
