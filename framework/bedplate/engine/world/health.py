@@ -51,7 +51,9 @@ def classify(master: Master | None, program: Program | None) -> State:
     if not _runs(program, master):
         return "unsupervised"
     if master.ready:
-        return "running" if master.workers_ready >= master.workers_wanted else "degraded"
+        return "running"
+    if master.workers_ready > 0:
+        return "degraded"
     return "failed" if master.error else "starting"
 
 
@@ -67,38 +69,43 @@ def settled(machine: Machine, world: LocalWorld, name: str) -> Condition:
         machine.sleep(POLL_S)
 
 
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A configuration that shall be served: by the supervised server, or by whichever answers."""
+
+    name: str
+    generation: str
+    supervised: bool
+    timeout_s: float
+
+
 def reasons_not_ready(
     machine: Machine,
     world: LocalWorld,
-    name: str,
-    generation: str,
-    timeout_s: float,
+    awaited: Awaited,
     progress: Callable[[str], None],
     cancelled: Callable[[], bool],
 ) -> tuple[str, ...]:
-    """Waits until the supervised server serves this configuration; if it will not, says why."""
-    deadline = machine.clock() + timeout_s
+    """Waits until it is served by every worker. Otherwise why it is not; nothing when it is."""
+    deadline = machine.clock() + awaited.timeout_s
     said = ""
     while machine.clock() < deadline:
-        condition = look(machine, world, name)
-        if (
-            condition.supervised
-            and condition.master is not None
-            and condition.master.generation == generation
-        ):
-            if condition.state == "running":
+        condition = look(machine, world, awaited.name)
+        master = condition.master
+        if master is not None and master.generation == awaited.generation:
+            if master.ready and (condition.supervised or not awaited.supervised):
                 return ()
-            if condition.master.error:
-                return (condition.master.error,)
-            now = f"{condition.master.workers_ready} of {condition.master.workers_wanted} workers are ready"
+            if master.error:
+                return (master.error,)
+            now = f"{master.workers_ready} of {master.workers_wanted} workers are ready"
             if now != said:
                 progress(said := now)
-        elif condition.program is not None and condition.program.state in _GIVEN_UP:
+        if awaited.supervised and condition.program is not None and condition.program.state in _GIVEN_UP:
             return (f"the server does not stay up: {condition.program.error or 'it ended too quickly'}",)
         if cancelled():
             return ("interrupted before it was ready",)
         machine.sleep(POLL_S)
-    return (f"it was not ready within {timeout_s:.0f} seconds",)
+    return (f"it was not ready within {awaited.timeout_s:.0f} seconds",)
 
 
 def with_log(world: LocalWorld, address: str, reasons: tuple[str, ...]) -> tuple[str, ...]:

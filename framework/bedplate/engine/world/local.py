@@ -19,7 +19,7 @@ from bedplate.engine.world.machine import Master, Program
 from bedplate.workspace import LocalWorld
 
 # Faults of supervisord that say: it is so already.
-_SHUTTING_DOWN, _BAD_NAME, _ALREADY_ADDED, _ALREADY_STARTED, _NOT_RUNNING = 6, 10, 90, 60, 70
+_SHUTTING_DOWN, _BAD_NAME, _ALREADY_ADDED, _NOT_RUNNING = 6, 10, 90, 70
 _PROGRAMS: Final = TypeAdapter(tuple[Program, ...])
 
 
@@ -59,10 +59,6 @@ class LocalMachine:
         with _accepting(_ALREADY_ADDED):
             supervisord.call(world, "reloadConfig")
             supervisord.call(world, "addProcessGroup", name)
-
-    def start_program(self, world: LocalWorld, name: str) -> None:
-        with _accepting(_ALREADY_STARTED):
-            supervisord.call(world, "startProcess", name, False)
 
     def stop_program(self, world: LocalWorld, name: str) -> None:
         with _accepting(_NOT_RUNNING, _BAD_NAME, gone=True):

@@ -106,10 +106,6 @@ class Machine(Protocol):
         """Takes a program from the configuration file, and starts it. Already there is fine."""
         ...
 
-    def start_program(self, world: LocalWorld, name: str) -> None:
-        """Starts a program that is stopped. Already started is fine."""
-        ...
-
     def stop_program(self, world: LocalWorld, name: str) -> None:
         """Tells a program to stop; returns before it has. Already stopped or unknown is fine."""
         ...

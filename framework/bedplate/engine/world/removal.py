@@ -64,7 +64,9 @@ def _end_orphan(machine: Machine, world: LocalWorld, name: str, stop_s: float) -
 
 def _remove_files(world: LocalWorld, files: ServiceFiles, owned: Token) -> None:
     """The token goes last, so that a removal that was cut off is known as ours and can be run again."""
-    world.control_socket(owned.name).unlink(missing_ok=True)
+    control = world.control_socket(owned.name)
+    for path in control.parent.glob(f"{control.name}*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     address = owned.details.get("address")
     for log in world.logs.glob(f"{address}.log*"):
         log.unlink(missing_ok=True)

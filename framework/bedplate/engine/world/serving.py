@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bedplate.engine.provider.kind import NotHealthy, ResourceFailed
 from bedplate.engine.world import health, ports, removal, server, store, supervision, token
-from bedplate.engine.world.files import locked, write_bytes, write_json
+from bedplate.engine.world.files import locked, write_json
 from bedplate.engine.world.health import Condition
 from bedplate.engine.world.machine import Machine, Master
 from bedplate.engine.world.server import ServiceFiles, ServiceInputs
@@ -41,10 +41,13 @@ class Attempt:
         with locked(self.world):
             supervision.ensure(self.world, self.machine, supervision.required(self.world).id)
         seen = health.settled(self.machine, self.world, self.owned.name)
-        if not seen.supervised:
-            self._start(config, orphaned=seen.master is not None)
-        elif not self._is_served(config):
-            self._change(config)
+        if seen.master is None:
+            self._start(config)
+        else:
+            if not self._is_served(config):
+                self._change(config)
+            if not seen.supervised:
+                self._supervise()
         with locked(self.world):
             self._remember()
             store.collect_garbage(self.world)
@@ -74,7 +77,9 @@ class Attempt:
         master = self.machine.master(self.world, self.owned.name)
         if current is None or master is None or not server.same(current, config):
             return False
-        return master.generation == current.get("generation") and not self._reasons(master.generation)
+        if master.generation != current.get("generation"):
+            return False
+        return not self._reasons(master.generation, supervised=False)
 
     def _change(self, config: Mapping[str, Json]) -> None:
         """Has the running server go over; it verifies what is new beside what it serves."""
@@ -91,40 +96,50 @@ class Attempt:
             )
         self.files.next.replace(self.files.config)
 
-    def _start(self, config: Mapping[str, Json], *, orphaned: bool) -> None:
-        """Starts a server under the supervisor; it takes over from an orphan once it is ready itself."""
-        if not orphaned:
-            self._await_port()
-        before = self.files.config.read_bytes() if self.files.config.exists() else None
+    def _start(self, config: Mapping[str, Json]) -> None:
+        """Starts a server where none answers."""
+        self._stop()
+        self._await_port()
         write_json(self.files.config, config)
         self.files.next.unlink(missing_ok=True)
-        removal.stop_program(self.machine, self.world, self.owned.name, self.wanted.timeouts.stop_s)
-        with locked(self.world):
-            supervision.write_config(self.world, supervision.required(self.world).id)
-            self.machine.add_program(self.world, self.owned.name)
-        reasons = self._reasons(str(config["generation"]))
-        if reasons and orphaned and before is not None:
-            write_bytes(self.files.config, before)
-            raise ResourceFailed(
-                f"{self.wanted.address} serves as before, unsupervised: {'; '.join(reasons)}"
-            )
+        self._add()
+        reasons = self._reasons(str(config["generation"]), supervised=True)
         if reasons:
             reasons = health.with_log(self.world, self.wanted.address, reasons)
             raise NotHealthy(self.owned.id, outputs_of(self.owned), reasons)
 
-    def _reasons(self, generation: str) -> tuple[str, ...]:
-        ready_s = self.wanted.timeouts.ready_s
-        name = self.owned.name
-        return health.reasons_not_ready(
-            self.machine, self.world, name, generation, ready_s, self.progress, self.cancelled
-        )
+    def _supervise(self) -> None:
+        """Starts a supervised server beside one that has no supervisor, and that serves until it is ready."""
+        generation = str((self.files.configured() or {}).get("generation"))
+        self._stop()
+        self._add()
+        reasons = self._reasons(generation, supervised=True)
+        if reasons:
+            raise ResourceFailed(
+                f"{self.wanted.address} serves, but without a supervisor: {'; '.join(reasons)}",
+                f"see bedplate logs {self.wanted.address}",
+            )
+
+    def _stop(self) -> None:
+        removal.stop_program(self.machine, self.world, self.owned.name, self.wanted.timeouts.stop_s)
+
+    def _add(self) -> None:
+        with locked(self.world):
+            supervision.write_config(self.world, supervision.required(self.world).id)
+            self.machine.add_program(self.world, self.owned.name)
+
+    def _reasons(self, generation: str, *, supervised: bool) -> tuple[str, ...]:
+        awaited = health.Awaited(self.owned.name, generation, supervised, self.wanted.timeouts.ready_s)
+        return health.reasons_not_ready(self.machine, self.world, awaited, self.progress, self.cancelled)
 
     def _await_port(self) -> None:
         """The workers of a server that was killed may hold its port a moment longer."""
         port = _port(self.owned)
-        if not supervision.wait(
-            self.machine, lambda: self.machine.port_is_free(port), self.wanted.timeouts.drain_s
-        ):
+        if self.machine.port_is_free(port):
+            return
+        self.machine.kill(self.world, self.owned.name)  # one that holds it and does not answer any more
+        drain_s = self.wanted.timeouts.drain_s
+        if not supervision.wait(self.machine, lambda: self.machine.port_is_free(port), drain_s):
             raise port_in_use(port)
 
     def _remember(self) -> None:

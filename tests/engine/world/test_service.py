@@ -1,0 +1,208 @@
+"""A service's life, over the real supervisord and model server, and over the fake machine."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.engine.world.lab import Lab, model_bytes
+
+from bedplate.engine.provider.kind import NotHealthy, ResourceFailed
+from bedplate.engine.world import ports
+from bedplate.graph import Json
+
+BAD = b"bad: no ONNX model"
+
+
+def serving(lab: Lab, **changes: Any) -> dict[str, Any]:
+    """A lab that serves one model; gives the service's inputs."""
+    lab.start()
+    inputs = lab.inputs(lab.store(), **changes)
+    lab.serve(inputs)
+    return inputs
+
+
+def stored_files(lab: Lab) -> set[str]:
+    return {path.name for path in lab.world.artifacts.glob("sha256-*")}
+
+
+def test_created_it_serves_and_reads_as_its_inputs(any_lab: Lab) -> None:
+    any_lab.start()
+    inputs = any_lab.inputs(any_lab.store(), replicas=2)
+    created = any_lab.serve(inputs)
+    port = created.outputs["port"]
+    assert created.outputs["url"] == f"http://127.0.0.1:{port}"
+    assert isinstance(port, int)
+    assert ports.FIRST <= port <= ports.LAST
+    master = any_lab.master()
+    assert (master.ready, master.port, master.workers_ready) == (True, port, 2)
+    observed = any_lab.read(inputs)
+    assert observed is not None
+    assert (observed.inputs, observed.outputs) == (inputs, created.outputs)
+    imported = any_lab.read({})
+    assert imported is not None
+    assert imported.inputs == inputs
+
+
+def test_created_again_it_is_the_same_and_not_restarted(any_lab: Lab) -> None:
+    inputs = serving(any_lab)
+    before = any_lab.master()
+    created = any_lab.serve(inputs)
+    after = any_lab.master()
+    assert created.id == any_lab.service.find(any_lab.context("Service", "delay"))
+    assert (before.pid, before.generation) == (after.pid, after.generation)
+
+
+def test_removed_it_leaves_nothing(any_lab: Lab) -> None:
+    inputs = serving(any_lab)
+    any_lab.remove()
+    assert any_lab.machine.master(any_lab.world, "delay") is None
+    assert any_lab.machine.programs(any_lab.world) == {}
+    assert any_lab.read(inputs) is None
+    assert not any_lab.world.service("delay").exists()
+    assert list(any_lab.world.logs.iterdir()) == []
+    any_lab.remove()
+    any_lab.unstore()
+    any_lab.stop()
+    assert not any_lab.world.root.exists()
+    assert not any_lab.world.runtime.exists()
+    assert any_lab.processes() == []
+
+
+def test_without_a_supervisor_it_says_what_comes_first(any_lab: Lab) -> None:
+    sha256 = any_lab.store()
+    with pytest.raises(ResourceFailed, match="no supervisor yet"):
+        any_lab.serve(any_lab.inputs(sha256))
+
+
+def test_without_its_model_in_the_store_it_is_refused(any_lab: Lab) -> None:
+    any_lab.start()
+    with pytest.raises(ResourceFailed, match="not in the store"):
+        any_lab.serve(any_lab.inputs("0" * 64))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("name", "../x"), ("name", "a\nb"), ("address", "a b"), ("replicas", 0), ("models", []), ("more", 1)],
+)
+def test_inputs_that_cannot_be_are_refused(fake_lab: Lab, field: str, value: Json) -> None:
+    fake_lab.start()
+    inputs = fake_lab.inputs(fake_lab.store())
+    with pytest.raises(ResourceFailed, match=field):
+        fake_lab.service.create(fake_lab.context("Service", "delay"), {**inputs, field: value})
+
+
+def test_a_change_goes_over_in_place_and_the_old_model_is_thrown_away(any_lab: Lab) -> None:
+    inputs = serving(any_lab)
+    old, pid = inputs["models"][0]["sha256"], any_lab.master().pid
+    new = any_lab.store(model_bytes(5.0))
+    assert stored_files(any_lab) == {f"sha256-{old}.onnx", f"sha256-{new}.onnx"}
+    changed = any_lab.inputs(new, replicas=2)
+    outputs = any_lab.change(changed)
+    master = any_lab.master()
+    assert (master.pid, master.ready, master.workers_wanted) == (pid, True, 2)
+    assert [model.sha256 for model in master.models] == [new]
+    assert any_lab.config()["generation"] == master.generation
+    assert stored_files(any_lab) == {f"sha256-{new}.onnx"}
+    observed = any_lab.read(changed)
+    assert observed is not None
+    assert (observed.inputs, observed.outputs) == (changed, outputs)
+
+
+def test_a_change_that_fails_leaves_the_old_one_serving(any_lab: Lab) -> None:
+    inputs = serving(any_lab)
+    before = any_lab.master()
+    bad = any_lab.store(BAD)
+    with pytest.raises(
+        ResourceFailed, match=f"goes on with delay {inputs['models'][0]['version']} as before"
+    ):
+        any_lab.change(any_lab.inputs(bad))
+    after = any_lab.master()
+    assert (after.pid, after.generation, after.ready) == (before.pid, before.generation, True)
+    assert not (any_lab.world.service("delay") / "next.json").exists()
+    observed = any_lab.read(inputs)
+    assert observed is not None
+    assert observed.inputs == inputs
+
+
+def test_a_bad_first_model_is_created_but_not_healthy_and_then_healed(any_lab: Lab) -> None:
+    any_lab.start()
+    with pytest.raises(NotHealthy) as caught:
+        any_lab.serve(any_lab.inputs(any_lab.store(BAD)))
+    any_lab.ids["delay"] = caught.value.id
+    assert any("delay" in reason for reason in caught.value.reasons)
+    observed = any_lab.read(any_lab.inputs("0" * 64))
+    assert observed is not None
+    assert observed.inputs["state"] == "failed"
+    good = any_lab.inputs(any_lab.store())
+    any_lab.change(good)
+    observed = any_lab.read(good)
+    assert observed is not None
+    assert observed.inputs == good
+
+
+def test_the_port_is_kept_when_it_comes_back(any_lab: Lab) -> None:
+    inputs = serving(any_lab)
+    port = any_lab.master().port
+    any_lab.machine.stop_program(any_lab.world, "delay")
+    observed = any_lab.read(inputs)
+    assert observed is not None
+    assert observed.inputs["state"] == "stopped"
+    assert any_lab.change(inputs)["port"] == port
+    assert any_lab.master().port == port
+
+
+def test_two_services_never_share_a_port(any_lab: Lab) -> None:
+    any_lab.start()
+    sha256 = any_lab.store()
+    first = any_lab.serve(any_lab.inputs(sha256, port=None)).outputs["port"]
+    with pytest.raises(ResourceFailed, match=f"port {first} is in use"):
+        any_lab.serve(any_lab.inputs(sha256, "other", port=first))
+    assert any_lab.serve(any_lab.inputs(sha256, "other")).outputs["port"] != first
+
+
+def test_a_service_of_another_stack_is_not_adopted(any_lab: Lab) -> None:
+    inputs = serving(any_lab)
+    with pytest.raises(ResourceFailed, match="not managed by this project"):
+        any_lab.service.create(any_lab.context("Service", "delay", project="another"), inputs)
+    stranger = "delay@0000000000000000"
+    context = any_lab.context("Service", "delay")
+    assert any_lab.service.read(context, stranger, inputs, {}) is None
+    any_lab.service.delete(context, stranger, inputs, {})
+    with pytest.raises(ResourceFailed, match="is gone"):
+        any_lab.service.update(context, stranger, inputs, {}, inputs)
+    assert any_lab.master().ready
+
+
+def test_a_configuration_edited_by_hand_is_seen_and_put_right(any_lab: Lab) -> None:
+    inputs = serving(any_lab)
+    path = any_lab.world.service("delay") / "server.json"
+    for edit in ("", "{", json.dumps({**any_lab.config(), "workers": 7})):
+        path.write_text(edit)
+        observed = any_lab.read(inputs)
+        assert observed is not None
+        assert observed.inputs["state"] == "inconsistent"
+        any_lab.change(inputs)
+        observed = any_lab.read(inputs)
+        assert observed is not None
+        assert observed.inputs == inputs
+
+
+def test_an_api_key_is_known_by_its_digest_alone(any_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = {"secret": "key", "source": {"env": "FLIGHTS_KEY"}, "fingerprint": "ab" * 32}
+    any_lab.start()
+    inputs = any_lab.inputs(any_lab.store(), api_key=secret)
+    monkeypatch.delenv("FLIGHTS_KEY", raising=False)
+    with pytest.raises(ResourceFailed, match="set the environment variable FLIGHTS_KEY"):
+        any_lab.serve(inputs)
+    monkeypatch.setenv("FLIGHTS_KEY", "canary-4711")
+    any_lab.serve(inputs)
+    generation = any_lab.master().generation
+    any_lab.change(inputs)
+    assert any_lab.master().generation == generation
+    monkeypatch.setenv("FLIGHTS_KEY", "canary-4712")
+    any_lab.change(inputs)
+    assert any_lab.master().generation != generation
+    for path in any_lab.world.root.rglob("*"):
+        assert not path.is_file() or b"canary-47" not in path.read_bytes(), path
