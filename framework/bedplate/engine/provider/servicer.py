@@ -115,14 +115,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Check(
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CheckResponse:
-        found = failures(self._kind(request.urn), decode(request.news))
-        origin = origin_of(self._workspace, request.urn)
+        found = tuple(failures(self._kind(request.urn), decode(request.news)))
+        origin = origin_of(self._workspace, request.urn) if found else None
+        told = [(f.key, redact(pointed(origin, f.reason))) for f in found]
         return provider_pb2.CheckResponse(
             inputs=request.news,
-            failures=[
-                provider_pb2.CheckFailure(property=f.key, reason=redact(pointed(origin, f.reason)))
-                for f in found
-            ],
+            failures=[provider_pb2.CheckFailure(property=key, reason=reason) for key, reason in told],
         )
 
     def Diff(
