@@ -63,9 +63,7 @@ def infer(url: str, flights: Sequence[Flight], metadata: dict[str, Any]) -> tupl
 def what_happened(arrived_late_min: int) -> str:
     if arrived_late_min > LATE_MIN:
         return f"LATE by {arrived_late_min} min"
-    if arrived_late_min > 0:
-        return f"in time, {arrived_late_min} min over"
-    return f"in time, {-arrived_late_min} min early" if arrived_late_min else "in time"
+    return f"on time ({arrived_late_min:+} min)"
 
 
 def table(flights: Sequence[Flight], predicted: Sequence[float], took_s: Sequence[float]) -> list[str]:
