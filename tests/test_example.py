@@ -16,6 +16,7 @@ import ask
 import flights
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 import train
 import yaml
@@ -103,10 +104,10 @@ def test_features_are_known_before_departure(some: flights.Flights) -> None:
 
 
 def test_the_weather_is_that_of_an_earlier_hour(some: flights.Flights) -> None:
-    weather = flights.pd.read_csv(flights.data_folder() / "weather.csv").set_index(["origin", "time_hour"])
+    weather = pd.read_csv(flights.data_folder() / "weather.csv").set_index(["origin", "time_hour"])
     checked = 0
     for _, flight in some.table.iloc[::100].iterrows():
-        hour_before = (flight["departure"] - flights.pd.Timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        hour_before = (flight["departure"] - pd.Timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         if (flight["origin"], hour_before) in weather.index:
             observed = weather.loc[(flight["origin"], hour_before)]
             assert flight["temp"] == pytest.approx(observed["temp"]), flight["time_hour"]
@@ -167,7 +168,7 @@ def test_a_flight_that_was_late_is_among_those_asked_about(trained: Path) -> Non
 def test_what_is_shown_is_what_the_model_says(url: str, trained: Path) -> None:
     asked = json.loads((trained / "data" / "flights.json").read_text())
     lines = ask.ask(url, asked)
-    session_inputs = flights.pd.DataFrame([flight["inputs"] for flight in asked])
+    session_inputs = pd.DataFrame([flight["inputs"] for flight in asked])
     session_inputs = session_inputs.astype(dict.fromkeys(flights.TEXTS, "object"))
     session_inputs = session_inputs.astype(dict.fromkeys(flights.WEATHER, "float32"))
     expected = train.predict((trained / "models" / "delay.onnx").read_bytes(), session_inputs)

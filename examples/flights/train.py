@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]
 import pandas as pd
 from flights import FEATURES, TEXTS, WEATHER, WHOLE_NUMBERS, Flights, data_folder, load
 from skl2onnx import convert_sklearn
@@ -64,7 +64,8 @@ def predict(model: bytes, features: pd.DataFrame) -> np.ndarray:
     """The probability of being late, as the served model computes it."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     inputs = {name: features[[name]].to_numpy() for name in FEATURES}
-    return session.run(["probability"], inputs)[0][:, 1]
+    answers: list[np.ndarray] = session.run(["probability"], inputs)
+    return answers[0][:, 1]
 
 
 def measure(late: pd.Series, probability: np.ndarray, base_rate: float) -> dict[str, float]:
