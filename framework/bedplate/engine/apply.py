@@ -16,7 +16,7 @@ from bedplate.engine.classify import classify
 from bedplate.engine.identity import claim
 from bedplate.engine.plan import Change, Plan, StackPlan
 from bedplate.engine.pulumi import Event, Outcome
-from bedplate.engine.session import Session, Stack, make_stack
+from bedplate.engine.session import Session, Stack, make_stacks
 from bedplate.engine.state import NO_CHECKPOINT
 from bedplate.errors import ApplyFailed, EngineError, Interrupted, Refused, StalePlan
 
@@ -48,7 +48,9 @@ def up(session: Session, plan: Plan, *, refresh: bool = False, on_step: OnStep |
     """
     claim(session.workspace, session.project)
     planned = {stack.section: stack for stack in plan.stacks}
-    for stack in session.live_stacks():
+    stacks = list(session.live_stacks())
+    make_stacks(session, stacks)
+    for stack in stacks:
         if refresh or _changes(planned.get(stack.section)):
             _up_stack(session, stack, refresh, on_step)
         else:
@@ -117,7 +119,6 @@ def _preview_stack(session: Session, stack: Stack, refresh: bool) -> StackPlan:
 
 
 def _up_stack(session: Session, stack: Stack, refresh: bool, on_step: OnStep | None) -> None:
-    make_stack(session, stack)
     stack.state.forget_record()
     arguments = ["up", "--yes", "--skip-preview", *(["--refresh"] if refresh else [])]
     outcome = _operate(session, stack, arguments, on_step)

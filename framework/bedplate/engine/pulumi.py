@@ -114,7 +114,7 @@ class Pulumi:
         process = subprocess.Popen(
             [str(self.path), *arguments, "--non-interactive", "--color", "never"],
             cwd=folder,
-            env=dict(self.environment),
+            env={**self.environment, "PULUMI_DEBUG_COMMANDS": "true"},  # or there is no --event-log
             stdin=subprocess.DEVNULL,
             stdout=sink or subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedplate.engine.install import find_engine
-from bedplate.engine.launchers import engine_environment, write_launchers
-from bedplate.engine.stack_folder import write_stack_folder
+import yaml
 
+from bedplate.atomic import write_atomically
 from bedplate.compiler import Compiled
 from bedplate.engine.identity import check_identity
+from bedplate.engine.install import find_engine
+from bedplate.engine.launchers import engine_environment, write_launchers
 from bedplate.engine.pulumi import Interruption, Pulumi
 from bedplate.engine.secrets import fingerprints
+from bedplate.engine.stack_folder import write_stack_folder
 from bedplate.engine.state import Facts, StackState
 from bedplate.errors import EngineError, Locked
 from bedplate.graph import Graph, Origin
@@ -100,13 +103,28 @@ def open_session(workspace: Workspace, compiled: Compiled) -> Session:
     )
 
 
-def make_stack(session: Session, stack: Stack) -> None:
-    """Makes the engine's entry for a stack that has none."""
-    if stack.state.exists():
-        return
+def make_stacks(session: Session, stacks: Sequence[Stack]) -> None:
+    """Makes the engine's entries for those stacks that have none, all at once."""
+    new = [stack for stack in stacks if not stack.state.exists()]
+    with ThreadPoolExecutor(max_workers=max(1, len(new))) as pool:
+        list(pool.map(lambda stack: _make_stack(session, stack), new))
+
+
+def _make_stack(session: Session, stack: Stack) -> None:
+    _forget_salt(stack.folder / f"Pulumi.{stack.name}.yaml")
     made = session.pulumi.call(stack.folder, "stack", "init", stack.name, "--no-select")
     if not made.ok and "already exists" not in made.text:
         raise EngineError(f"{stack}: cannot be made: {made.text.strip()}")
+
+
+def _forget_salt(config: Path) -> None:
+    """The salt of a state that is gone belongs to nothing, and the engine would go by it."""
+    try:
+        settings = yaml.safe_load(config.read_bytes()) or {}
+    except FileNotFoundError:
+        return
+    if settings.pop("encryptionsalt", None) is not None:
+        write_atomically(config, yaml.safe_dump(settings) if settings else "")
 
 
 def _stack(workspace: Workspace, compiled: Compiled, section: str) -> Stack:

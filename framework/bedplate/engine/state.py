@@ -53,6 +53,10 @@ class StackState:
         return self.checkpoint.with_name(self.checkpoint.name + ".bak")
 
     @property
+    def history(self) -> Path:
+        return self.workspace.state / ".pulumi" / "history" / self.project / self.stack
+
+    @property
     def record(self) -> Path:
         return self.workspace.state / "bedplate" / "records" / self.project / f"{self.stack}.json"
 
@@ -61,14 +65,15 @@ class StackState:
         return self.workspace.state / ".pulumi" / "locks" / "organization" / self.project / self.stack
 
     def exists(self) -> bool:
-        return self.checkpoint.exists() or self.backup.exists()
+        """Whether the engine knows it: removing a stack empties its history, losing a file does not."""
+        return self.checkpoint.exists() or (self.history.is_dir() and any(self.history.iterdir()))
 
     def checkpoint_hash(self) -> str:
         """The hash of the checkpoint, or NO_CHECKPOINT. Raises StateError when it is damaged."""
         try:
             content = self.checkpoint.read_bytes()
         except FileNotFoundError:
-            if self.backup.exists():
+            if self.exists():
                 raise self._damaged("it is missing") from None
             return NO_CHECKPOINT
         except OSError as error:

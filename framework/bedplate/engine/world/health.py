@@ -11,8 +11,9 @@ from bedplate.engine.world.machine import Machine, Master, Program
 from bedplate.engine.world.supervision import POLL_S, is_ours
 from bedplate.workspace import LocalWorld
 
-State = Literal["running", "starting", "degraded", "unsupervised", "failed", "stopped"]
+State = Literal["running", "starting", "degraded", "unsupervised", "failed", "fatal", "stopped"]
 _MOVING: tuple[State, ...] = ("starting", "degraded")
+_ON_THE_WAY = ("STARTING", "RUNNING", "STOPPING", "BACKOFF", "EXITED")
 _SETTLE_S = 5.0
 _GIVEN_UP = ("FATAL", "STOPPED", "UNKNOWN")
 
@@ -23,7 +24,7 @@ class Condition:
 
     running: supervised, every worker ready. starting: not yet, or again. degraded: serves with fewer workers
     than wanted. unsupervised: serves, but nothing would start it again. failed: runs, but says it cannot
-    serve. stopped: nothing serves.
+    serve. fatal: it ended so often that the supervisor gave up. stopped: nothing serves.
     """
 
     state: State
@@ -46,8 +47,9 @@ def look(machine: Machine, world: LocalWorld, name: str) -> Condition:
 def classify(master: Master | None, program: Program | None) -> State:
     """One word for what a server and its supervisor say."""
     if master is None:
-        moving = program is not None and program.state in ("STARTING", "RUNNING", "BACKOFF", "EXITED")
-        return "starting" if moving else "stopped"
+        if program is None or program.state not in (*_ON_THE_WAY, "FATAL"):
+            return "stopped"
+        return "fatal" if program.state == "FATAL" else "starting"
     if not _runs(program, master):
         return "unsupervised"
     if master.ready:
@@ -63,8 +65,10 @@ def settled(machine: Machine, world: LocalWorld, name: str) -> Condition:
     while True:
         condition = look(machine, world, name)
         program = condition.program
-        taking_over = condition.state == "unsupervised" and program is not None and program.alive
-        if not (condition.state in _MOVING or taking_over) or machine.clock() > deadline:
+        changing_hands = (
+            condition.state == "unsupervised" and program is not None and program.state in _ON_THE_WAY
+        )
+        if not (condition.state in _MOVING or changing_hands) or machine.clock() > deadline:
             return condition
         machine.sleep(POLL_S)
 
