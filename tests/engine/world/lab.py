@@ -207,4 +207,4 @@ class Lab:
             for process in left:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
-            psutil.wait_procs(left, timeout=5)
+            time.sleep(0.01)
