@@ -104,6 +104,10 @@ def test_documents_name_commands_that_exist() -> None:
     assert unknown == []
 
 
+def test_the_spec_in_the_readme_is_that_of_the_example() -> None:
+    assert (ROOT / "examples" / "flights" / "bedplate.yaml").read_text() in (ROOT / "README.md").read_text()
+
+
 def test_the_lock_holds_every_direct_dependency_with_hashes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"].values()
