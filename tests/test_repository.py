@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -106,6 +107,16 @@ def test_documents_name_commands_that_exist() -> None:
 
 def test_the_spec_in_the_readme_is_that_of_the_example() -> None:
     assert (ROOT / "examples" / "flights" / "bedplate.yaml").read_text() in (ROOT / "README.md").read_text()
+
+
+def test_the_slip_in_the_readme_is_told_in_these_words(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"```\n(error\[.*?)```", (ROOT / "README.md").read_text(), re.S)
+    spec = (ROOT / "examples" / "flights" / "bedplate.yaml").read_text()
+    (tmp_path / "bedplate.yaml").write_text(spec.replace("replicas", "replcas"))
+    command = [str(Path(sys.executable).with_name("bedplate")), "-C", str(tmp_path), "validate"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert shown.strip() in told.stdout + told.stderr
 
 
 def test_the_lock_holds_every_direct_dependency_with_hashes() -> None:
