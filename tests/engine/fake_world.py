@@ -1,7 +1,7 @@
 """A machine in memory: a supervisor, model servers, ports and a clock that behave as the real ones do.
 
 The kinds run over it unchanged, thousands of times. Files are real. A model is served unless its bytes
-begin with `bad`. `dies_at` ends the provider at its n-th act: what was done stays, nothing more happens.
+begin with `bad`. `dies_at` ends the provider before (or after) its n-th act: what was done stays.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from bedplate.engine.provider.kind import ResourceFailed
 from bedplate.engine.world.machine import Machine, Master, Model, Program, Worker
@@ -72,11 +72,32 @@ class FakeSupervisor:
     programs: dict[str, FakeProgram] = field(default_factory=dict)
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _act(method: Callable[Concatenate[FakeMachine, P], R]) -> Callable[Concatenate[FakeMachine, P], R]:
+    """Something that changes the machine, before or after which the provider may die."""
+
+    def act(self: FakeMachine, /, *arguments: P.args, **options: P.kwargs) -> R:
+        self.acts += 1
+        dies = self.acts == self.dies_at
+        if dies and not self.dies_after:
+            raise ProviderDied
+        result = method(self, *arguments, **options)
+        if dies:
+            raise ProviderDied
+        return result
+
+    return act
+
+
 @dataclass
 class FakeMachine:
     """Implements bedplate.engine.world.machine.Machine. Keys are the worlds' folders."""
 
     dies_at: int | None = None
+    dies_after: bool = False
     acts: int = 0
     now: float = 0.0
     supervisors: dict[Path, FakeSupervisor] = field(default_factory=dict)
@@ -89,8 +110,8 @@ class FakeMachine:
         found = self.supervisors.get(world.root)
         return None if found is None else found.identity
 
+    @_act
     def start_supervisor(self, world: LocalWorld) -> None:
-        self._act()
         conf = _parse(world)
         if world.root in self.supervisors:
             raise ResourceFailed("supervisord did not start: another one listens")
@@ -98,44 +119,46 @@ class FakeMachine:
         for name in _program_names(conf):
             self._add(world, conf, name)
 
+    @_act
     def stop_supervisor(self, world: LocalWorld, timeout_s: float) -> bool:
-        self._act()
         gone = self.supervisors.pop(world.root, None)
         for program in gone.programs.values() if gone else ():
             self._end(program.pid)
         return True
 
+    @_act
     def programs(self, world: LocalWorld) -> Mapping[str, Program]:
         found = self.supervisors.get(world.root)
         return {name: program.info() for name, program in found.programs.items()} if found else {}
 
+    @_act
     def add_program(self, world: LocalWorld, name: str) -> None:
-        self._act()
         if world.root not in self.supervisors:
             raise ResourceFailed("supervisord does not answer")
         if name not in self.supervisors[world.root].programs:
             self._add(world, _parse(world), name)
 
+    @_act
     def stop_program(self, world: LocalWorld, name: str) -> None:
-        self._act()
         program = self._program(world, name)
         if program is not None and program.pid:
             self._end(program.pid)
             program.state, program.pid = "STOPPED", 0
 
+    @_act
     def remove_program(self, world: LocalWorld, name: str) -> None:
-        self._act()
         if self._program(world, name) is not None:
             del self.supervisors[world.root].programs[name]
 
+    @_act
     def master(self, world: LocalWorld, name: str) -> Master | None:
         server = self._answering(str(world.control_socket(name)))
         return None if server is None else server.status()
 
+    @_act
     def change(
         self, world: LocalWorld, name: str, config: Path, timeout_s: float, progress: Callable[[str], None]
     ) -> str | None:
-        self._act()
         server = self._answering(str(world.control_socket(name)))
         if server is None:
             return "the server did not answer"
@@ -147,8 +170,8 @@ class FakeMachine:
             server.config, server.error, server.ready = wanted, None, True
         return error
 
+    @_act
     def retire(self, world: LocalWorld, name: str) -> None:
-        self._act()
         self.kill(world, name)
 
     def kill(self, world: LocalWorld, name: str) -> None:
@@ -174,11 +197,6 @@ class FakeMachine:
         self.supervisors.clear()
         self.servers.clear()
         self.controls.clear()
-
-    def _act(self) -> None:
-        self.acts += 1
-        if self.dies_at is not None and self.acts == self.dies_at:
-            raise ProviderDied
 
     def _program(self, world: LocalWorld, name: str) -> FakeProgram | None:
         found = self.supervisors.get(world.root)

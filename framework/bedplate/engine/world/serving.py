@@ -155,9 +155,13 @@ class Attempt:
 def observed(world: LocalWorld, owned: Token, seen: Condition) -> dict[str, Json]:
     """What may have drifted: whether it runs, and what the server that runs really serves.
 
-    inconsistent: the file that a server would start from next is not the one that was applied.
+    inconsistent: the file that a server would start from next is not the one that was applied, or not the
+    one that is served.
     """
-    intact = _digest(ServiceFiles(world, owned.name)) == owned.details.get("config")
+    files = ServiceFiles(world, owned.name)
+    intact = _digest(files) == owned.details.get("config")
+    if seen.master is not None:
+        intact = intact and (files.configured() or {}).get("generation") == seen.master.generation
     state = _REPORTED.get(seen.state, seen.state)
     found: dict[str, Json] = {"state": state if intact or state != "running" else "inconsistent"}
     if seen.master is not None:

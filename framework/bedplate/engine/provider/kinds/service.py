@@ -76,8 +76,9 @@ class Service:
         owned = _own(world, id)
         if owned is None:
             return None
-        applied = inputs or owned.details.get("inputs")
-        if not isinstance(applied, Mapping):
+        # What was applied last, which the engine has not heard of if it was killed just then.
+        applied = owned.details.get("inputs") or inputs
+        if not isinstance(applied, Mapping) or not applied:
             return None  # its creation was cut off
         seen = health.settled(self._machine, world, owned.name)
         return Observed({**applied, **observed(world, owned, seen)}, outputs_of(owned))
