@@ -7,7 +7,8 @@ Every code has its explanation in specs/diagnostics/<CODE>.md and at least one c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Severity = Literal["error", "warning"]
@@ -16,12 +17,16 @@ PathKey = str | int
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A stretch of one line of a source file; line and columns count from 1, end_column is exclusive."""
+    """A stretch of one line of a source file; line and columns count from 1, end_column is exclusive.
+
+    `text` is the whole line as it was read, so that a report needs no second look at the file.
+    """
 
     file: str
     line: int
     column: int
     end_column: int
+    text: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +65,41 @@ def dotted(path: tuple[PathKey, ...]) -> str:
         else:
             text += f".{key}" if text else key
     return text
+
+
+def ordered(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Sorted by file, line and column; what has no place comes first."""
+    return tuple(sorted(diagnostics, key=_place))
+
+
+def merged(by_environment: Mapping[str, Sequence[Diagnostic]]) -> tuple[Diagnostic, ...]:
+    """What several environments say, each problem once, sorted.
+
+    A problem that every environment has names none; others name those that have it.
+    """
+    environments: dict[Diagnostic, list[str]] = {}
+    for name, diagnostics in by_environment.items():
+        for diagnostic in diagnostics:
+            names = environments.setdefault(replace(diagnostic, environment=None), [])
+            if name not in names:
+                names.append(name)
+    everywhere = len(by_environment)
+    return ordered(
+        replace(diagnostic, environment=None if len(names) == everywhere else ", ".join(names))
+        for diagnostic, names in environments.items()
+    )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """The known word that `word` was probably meant to be."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
+def _place(diagnostic: Diagnostic) -> tuple[str, int, int, str, str]:
+    span = diagnostic.span
+    if span is None:
+        return ("", 0, 0, diagnostic.code, diagnostic.message)
+    return (span.file, span.line, span.column, diagnostic.code, diagnostic.message)

@@ -62,6 +62,14 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryStep:
+    """A new version gets `weight_share` of the requests (an exact decimal, such as "0.05") for `hold_s` seconds."""
+
+    weight_share: str
+    hold_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """A model server that answers the Open Inference Protocol.
 
@@ -75,6 +83,7 @@ class Service:
     replicas: int = 1
     resources: Resources = Resources()
     slo: Slo = Slo()
+    canary: tuple[CanaryStep, ...] = ()
     port: int | None = None
     api_key: SecretRef | None = None
     aliases: tuple[str, ...] = ()

@@ -8,10 +8,12 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from bedplate.compiler import Compiled, check, compile_project
-from bedplate.diagnostics import Diagnostic
+from bedplate.diagnostics import Diagnostic, merged, ordered
 from bedplate.errors import SpecError, UsageError
 from bedplate.spec.load import load
-from bedplate.spec.project import Project, read_inputs, validate
+from bedplate.spec.inputs import read_inputs
+from bedplate.spec.project import Project
+from bedplate.spec.validate import cross_checks, validate
 from bedplate.workspace import SPEC_FILE, Workspace
 
 
@@ -41,10 +43,16 @@ def check_spec(workspace: Workspace) -> tuple[Mapping[str, Project], tuple[Diagn
     if any(d.severity == "error" for d in validated.diagnostics):
         return {}, validated.diagnostics
     projects, missing = read_inputs(validated.projects, workspace.root)
-    found = [*validated.diagnostics, *missing]
-    for project in projects.values():
-        found.extend(check(project))
-    return projects, tuple(dict.fromkeys(found))
+    if missing:
+        return {}, ordered(
+            [
+                *validated.diagnostics,
+                *missing,
+                *merged({name: cross_checks(p) for name, p in projects.items()}),
+            ]
+        )
+    checked = merged({name: check(project) for name, project in projects.items()})
+    return projects, ordered([*validated.diagnostics, *checked])
 
 
 def valid_projects(workspace: Workspace) -> Mapping[str, Project]:

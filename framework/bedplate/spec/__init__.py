@@ -1,4 +1,4 @@
 """The language: YAML to located tree (load), environments (overlay), types, the project frame, the schema.
 
-`load` is the only module of the compiler that reads files.
+`load` and `inputs` are the only modules of the compiler that read files.
 """

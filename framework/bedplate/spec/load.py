@@ -1,0 +1,114 @@
+"""Reads the spec's file within bounds, and gives its located tree."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from bedplate.diagnostics import Diagnostic, Span, ordered
+from bedplate.spec.compose import compose
+from bedplate.spec.tree import Map, Place, Source
+
+FILE_BYTES = 4 * 1024 * 1024
+
+# What YAML calls non-printable; \x85 and the Unicode line ends are YAML's own line breaks.
+_CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The tree of a spec, or None where the text gives none; and everything wrong with the text.
+
+    `folder` is the project's: absolute and without symbolic links.
+    """
+
+    folder: Path
+    tree: Map | None
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def load(spec_path: Path) -> Loaded:
+    """Reads and composes a spec. Never raises for what the file holds, or for a file that cannot be read."""
+    folder = spec_path.parent.resolve()
+    read = _read(spec_path)
+    if isinstance(read, Diagnostic):
+        return Loaded(folder, None, (read,))
+    return load_text(read, spec_path.name, folder)
+
+
+def load_text(data: bytes, name: str, folder: Path) -> Loaded:
+    """Composes a spec from its bytes; `name` is what diagnostics call it."""
+    text = _decoded(data, name)
+    if isinstance(text, Diagnostic):
+        return Loaded(folder, None, (text,))
+    source = Source(name, tuple(_LINE_END.split(text)))
+    control = _CONTROL.search(text)
+    if control:
+        return Loaded(folder, None, (_control_character(source, text, control.start()),))
+    root, diagnostics = compose(text, source)
+    found = list(diagnostics)
+    if not found and not isinstance(root, Map):
+        place = root.place if root else Place(source, 0, 0, 1)
+        found.append(
+            Diagnostic(
+                "BP005",
+                "expected a mapping: the spec is a set of `key: value` lines",
+                span=place.span(),
+                help="begin with `version: 1` and `project: NAME`",
+            )
+        )
+    return Loaded(folder, root if isinstance(root, Map) else None, ordered(found))
+
+
+def _read(path: Path) -> bytes | Diagnostic:
+    here = Span(path.name, 1, 1, 2)
+    try:
+        # A FIFO would block without O_NONBLOCK; a device is no file of a project.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return Diagnostic("BP001", f"{path.name} is not a regular file", span=here)
+            data = file.read(FILE_BYTES + 1) if status.st_size <= FILE_BYTES else None
+    except FileNotFoundError:
+        return Diagnostic(
+            "BP001", f"there is no {path.name} here", span=here, help="use -C DIR for another folder"
+        )
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "the path is not valid"
+        return Diagnostic("BP001", f"{path.name} cannot be read: {reason}", span=here)
+    if data is None or len(data) > FILE_BYTES:
+        return Diagnostic("BP002", f"{path.name} is larger than {FILE_BYTES // 1024**2} MiB", span=here)
+    return data
+
+
+def _decoded(data: bytes, name: str) -> str | Diagnostic:
+    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    try:
+        return data.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8", "replace")
+        lines = _LINE_END.split(before)
+        column = len(lines[-1]) + 1
+        what = "UTF-16" if wide else f"byte 0x{data[error.start]:02x} is not UTF-8"
+        return Diagnostic(
+            "BP003",
+            f"the text is not UTF-8: {what}",
+            span=Span(name, len(lines), column, column + 1, lines[-1]),
+            help="save the file as UTF-8",
+        )
+
+
+def _control_character(source: Source, text: str, index: int) -> Diagnostic:
+    lines = _LINE_END.split(text[:index])
+    place = Place(source, len(lines) - 1, len(lines[-1]), len(lines[-1]) + 1)
+    return Diagnostic(
+        "BP003",
+        f"the character U+{ord(text[index]):04X} cannot stand in a spec",
+        span=place.span(),
+        help='remove it, or write it as an escape in double quotes, such as "\\u001b"',
+    )

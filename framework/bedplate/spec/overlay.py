@@ -1,0 +1,66 @@
+"""Overrides of environments on the tree: what merges, what replaces, what goes away."""
+
+from __future__ import annotations
+
+from bedplate.spec.tree import Map, Node, Place, Scalar
+
+# A key that says what a mapping is: when it changes, nothing of the old mapping fits the new one.
+TAGS = ("type", "engine", "runtime", "target")
+
+# Keys of which a mapping has one: to choose another takes the first away.
+ALTERNATIVES = (frozenset({"path", "mlflow"}), frozenset({"replicas", "autoscaling"}))
+
+
+def overlay(base: Node, over: Node) -> Node:
+    """`over` on `base`: mappings merge by key, everything else replaces, null removes.
+
+    What `over` does not name is the same node as in `base`.
+    """
+    if not isinstance(base, Map) or not isinstance(over, Map) or _retagged(base, over):
+        return without_nulls(over)
+    items, keys, removed = dict(base.items), dict(base.keys), dict(base.removed)
+    for key in over.items:
+        for rival in _rivals(key) & items.keys() - over.items.keys():
+            del items[rival], keys[rival]
+    for key, value in over.items.items():
+        if _is_null(value):
+            _remove(key, items, keys)
+            removed[key] = over.keys[key]
+            continue
+        items[key] = overlay(items[key], value) if key in items else without_nulls(value)
+        if key not in keys or not isinstance(items[key], Map):
+            keys[key] = over.keys[key]
+    return Map(items, keys, base.place, removed)
+
+
+def without_nulls(node: Node) -> Node:
+    """An override that meets nothing: what it removes is not there anyway."""
+    if not isinstance(node, Map):
+        return node
+    kept = {key: without_nulls(value) for key, value in node.items.items() if not _is_null(value)}
+    removed = {key: node.keys[key] for key in node.items if key not in kept}
+    return Map(kept, {key: node.keys[key] for key in kept}, node.place, removed)
+
+
+def _remove(key: str, items: dict[str, Node], keys: dict[str, Place]) -> None:
+    items.pop(key, None)
+    keys.pop(key, None)
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.is_null
+
+
+def _retagged(base: Map, over: Map) -> bool:
+    for tag in TAGS:
+        old, new = base.items.get(tag), over.items.get(tag)
+        if isinstance(old, Scalar) and isinstance(new, Scalar) and not new.is_null and old.text != new.text:
+            return True
+    return False
+
+
+def _rivals(key: str) -> frozenset[str]:
+    for group in ALTERNATIVES:
+        if key in group:
+            return group - {key}
+    return frozenset()
