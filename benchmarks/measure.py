@@ -1,0 +1,85 @@
+"""Running commands and comparing them pair by pair."""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run took: wall-clock seconds, and CPU seconds of it and all it started and waited for."""
+
+    wall_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A against B: the pairs' costs, compared in one of their figures, and the limit of the median ratio."""
+
+    name: str
+    a: str
+    b: str
+    figure: str
+    limit: float
+    pairs: tuple[tuple[float, float], ...]
+
+    @property
+    def ratios(self) -> list[float]:
+        return sorted(a / b for a, b in self.pairs)
+
+    @property
+    def ratio(self) -> float:
+        return statistics.median(self.ratios)
+
+    @property
+    def held(self) -> bool:
+        return self.ratio <= self.limit
+
+
+Run = Callable[[], Cost]
+
+
+def compare(
+    name: str, a: tuple[str, Run], b: tuple[str, Run], *, figure: str, limit: float, pairs: int
+) -> Comparison:
+    """Runs A and B in turn, once to warm up and then `pairs` times."""
+    measured = []
+    for number in range(pairs + 1):
+        costs = getattr(a[1](), figure), getattr(b[1](), figure)
+        if number:
+            measured.append(costs)
+    return Comparison(name, a[0], b[0], figure, limit, tuple(measured))
+
+
+def cost_of(*commands: Sequence[str], folder: Path, env: Mapping[str, str] | None = None) -> Cost:
+    """Runs commands at once and waits for all. Raises when one fails."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    running = [_start(command, folder, env) for command in commands]
+    texts = [process.communicate()[0] for process in running]
+    wall_s = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for command, process, text in zip(commands, running, texts, strict=True):
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(command)}: exit {process.returncode}\n{text}")
+    return Cost(wall_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def _start(command: Sequence[str], folder: Path, env: Mapping[str, str] | None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )

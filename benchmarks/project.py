@@ -1,0 +1,80 @@
+"""Projects to measure on: a fleet of models, and one service as a new user has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from benchmarks.measure import Cost, cost_of
+
+ONE_MODEL = Path(__file__).parents[1] / "examples" / "flights"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A project in a folder of its own."""
+
+    root: Path
+
+    def bedplate(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "bedplate", "-C", str(self.root), *words]
+
+    def run(self, *words: str) -> Cost:
+        return cost_of(self.bedplate(*words), folder=self.root)
+
+    def environment(self) -> dict[str, str]:
+        """What bare `pulumi` needs."""
+        printed = subprocess.run(self.bedplate("env", "--json"), capture_output=True, check=True).stdout
+        return {**os.environ, **json.loads(printed)}
+
+    def pulumi(self, sections: tuple[str, ...], *words: str) -> Cost:
+        """Bare `pulumi` in several stack folders at once."""
+        commands = [
+            [
+                "pulumi",
+                "-C",
+                str(self.root / "stacks" / section),
+                *words,
+                "--non-interactive",
+                "--stack",
+                "local",
+            ]
+            for section in sections
+        ]
+        return cost_of(*commands, folder=self.root, env=self.environment())
+
+    def forget_records(self) -> None:
+        shutil.rmtree(self.root / ".bedplate" / "state" / "bedplate" / "records")
+
+    def sections(self) -> tuple[str, ...]:
+        return tuple(sorted(path.parent.name for path in self.root.glob("stacks/*/Pulumi.yaml")))
+
+
+def fleet_of_models(root: Path, count: int) -> Measured:
+    """`count` models of a few bytes each and nothing that runs: creating them is nearly all engine."""
+    (root / "models").mkdir(parents=True)
+    models = {}
+    for number in range(count):
+        path = f"models/m{number}.onnx"
+        (root / path).write_bytes(f"model {number}".encode())
+        models[f"m{number}"] = {"path": path}
+    spec = {"version": 1, "project": "fleet", "models": models}
+    (root / "bedplate.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
+    return Measured(root)
+
+
+def one_service(root: Path) -> Measured:
+    """The example's spec with a model of its own."""
+    from tests.e2e.project import multiplier
+
+    (root / "models").mkdir(parents=True)
+    (root / "models" / "delay.onnx").write_bytes(multiplier(2.0))
+    shutil.copyfile(ONE_MODEL / "bedplate.yaml", root / "bedplate.yaml")
+    return Measured(root)
