@@ -126,7 +126,6 @@ class FakeMachine:
             self._end(program.pid)
         return True
 
-    @_act
     def programs(self, world: LocalWorld) -> Mapping[str, Program]:
         found = self.supervisors.get(world.root)
         return {name: program.info() for name, program in found.programs.items()} if found else {}
@@ -150,7 +149,6 @@ class FakeMachine:
         if self._program(world, name) is not None:
             del self.supervisors[world.root].programs[name]
 
-    @_act
     def master(self, world: LocalWorld, name: str) -> Master | None:
         server = self._answering(str(world.control_socket(name)))
         return None if server is None else server.status()
