@@ -67,7 +67,7 @@ class ToyProject:
         launcher = self.workspace.launchers / "pulumi-resource-bedplate"
         command = f"exec {shlex.quote(sys.executable)} -P -m tests.engine.toys"
         project = f'--project {shlex.quote(str(self.root))} "$@"'
-        path = f"PYTHONPATH={shlex.quote(str(REPOSITORY))}; export PYTHONPATH"
+        path = f"export PYTHONPATH={shlex.quote(str(REPOSITORY))}${{PYTHONPATH:+:$PYTHONPATH}}"
         launcher.write_text(f"#!/bin/sh\n{path}\n{command} {project}\n")
         self.world.mkdir(exist_ok=True)
 

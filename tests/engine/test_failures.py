@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.engine.project import ToyProject, toy
 
 from bedplate.graph import Resource
-from tests.engine.project import ToyProject, toy
 
 
 def test_a_failure_names_the_line_of_the_spec(project: ToyProject) -> None:
@@ -20,6 +20,12 @@ def test_a_failure_names_the_line_of_the_spec(project: ToyProject) -> None:
     assert set(project.state()) >= {"cat"}
     (project.world / "fail-dog").unlink()
     assert project.applied().changes() == {"create": 1}
+
+
+def test_an_expected_error_of_ours_names_the_line_too(project: ToyProject) -> None:
+    project.switch("refuse-cat", "not today")
+    project.write(toy("cat"))
+    assert "bedplate.yaml:10:3: toys.cat: not today\ndo otherwise" in project.up().errors()
 
 
 def test_what_exists_but_does_not_work_is_kept_and_heals(project: ToyProject) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bedplate.graph import Ref
 from tests.engine.project import ToyProject, toy
+
+from bedplate.graph import Ref
 
 PREVIEW = ("preview", "--expect-no-changes")
 

@@ -39,7 +39,7 @@ def test_an_unset_secret_is_named(monkeypatch: pytest.MonkeyPatch, value: str | 
     monkeypatch.delenv("SOME_KEY", raising=False)
     if value is not None:
         monkeypatch.setenv("SOME_KEY", value)
-    with pytest.raises(EngineError, match="the secret KEY is not set.*SOME_KEY"):
+    with pytest.raises(EngineError, match=r"the secret KEY is not set.*SOME_KEY"):
         read_secret("KEY", {"env": "SOME_KEY"})
 
 

@@ -27,6 +27,7 @@ from bedplate.engine.provider.kind import (
 )
 from bedplate.engine.provider.servicer import serve_provider
 from bedplate.engine.secrets import references, secret_value
+from bedplate.errors import EngineError
 from bedplate.graph import Json
 
 STRING = {"type": "string"}
@@ -134,6 +135,8 @@ def _obey(world: Path, name: str, context: Context) -> None:
     """Does what a test has asked for by making a file."""
     if (world / f"bug-{name}").exists():
         raise KeyError((world / f"bug-{name}").read_text())
+    if (world / f"refuse-{name}").exists():
+        raise EngineError((world / f"refuse-{name}").read_text(), hint="do otherwise")
     if (world / f"fail-{name}").exists():
         raise ResourceFailed((world / f"fail-{name}").read_text(), "mend it")
     if (world / f"hang-{name}").exists():

@@ -1,9 +1,11 @@
 """The only part of bedplate that knows Pulumi, processes and the network.
 
-language_host.py   runs a stack's graph as a Pulumi program, for the engine
-provider/          bedplate's own resources, for the engine
+language_host.py   runs a stack's graph as a Pulumi program; registration.py tells the engine its resources
+provider/          bedplate's own resources
+plugin_process.py  how both live as processes, and end with the engine (parent.py)
+protocol.py        the messages that both speak
 launchers.py       how the engine finds and starts both; the environment that it runs in
-stack_folder.py    the folder of a stack, as the engine reads it
+stack_folder.py    the folder of a stack, as the engine reads it; sources.py says where in the spec all is from
 install.py         finds or installs the engine itself
 secrets.py         secrets by name and fingerprint; redact.py keeps their values out of every text
 """

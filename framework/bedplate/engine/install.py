@@ -137,8 +137,8 @@ def _run(command: list[str], folder: Path, what: str, timeout_s: float, progress
             process.wait()
         output.seek(0)
         if code != 0:
-            last = [line for line in output.read().splitlines() if line.strip()][-3:]
-            raise _Failed(f"{what}: failed: {' / '.join(last) or f'exit {code}'}")
+            lines = [line for line in output.read().splitlines() if line.strip()]
+            raise _Failed(f"{what}: failed: {lines[-1] if lines else f'exit {code}'}")
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int | None:

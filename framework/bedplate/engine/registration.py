@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from graphlib import TopologicalSorter
@@ -61,15 +62,17 @@ class Program:
         if len(self.known) < len(self.graph.resources):
             raise Stopped
         outputs = {key: self._wire(value) for key, value in self.graph.outputs.items()}
-        self.monitor.RegisterResourceOutputs(
-            resource_pb2.RegisterResourceOutputsRequest(urn=stack, outputs=Struct(fields=outputs))
-        )
+        with _asked("outputs"):
+            self.monitor.RegisterResourceOutputs(
+                resource_pb2.RegisterResourceOutputsRequest(urn=stack, outputs=Struct(fields=outputs))
+            )
 
     def _register_stack(self) -> str:
         graph = self.graph
         name = f"{graph.project}-{graph.section}-{graph.environment}"
         request = resource_pb2.RegisterResourceRequest(type=STACK_TYPE, name=name, acceptSecrets=True)
-        return str(self.monitor.RegisterResource(request).urn)
+        with _asked(name):
+            return str(self.monitor.RegisterResource(request).urn)
 
     def _register_all(self, order: TopologicalSorter[str], stack: str) -> None:
         """What depends on a failed resource is left out, which the engine takes as unchanged."""
@@ -96,14 +99,8 @@ class Program:
                 order.done(name)
 
     def _note(self, resource: Resource, answer: Answer) -> None:
-        try:
+        with _asked(resource.name, self.origins.get(resource.name)):
             response = answer.result()
-        except grpc.RpcError as error:
-            # The engine shuts its monitor down once something failed or the user cancelled; both are told.
-            text = error.details() or ""
-            if error.code() is grpc.StatusCode.UNAVAILABLE or "resource monitor shut down" in text:
-                raise Stopped from error
-            raise EngineError(pointed(self.origins.get(resource.name), f"{resource.name}: {text}")) from error
         if response.result == resource_pb2.SUCCESS:
             self.known[resource.name] = response
 
@@ -166,6 +163,19 @@ class Program:
         yield "urn", Wire(string_value=response.urn)
         if response.id:
             yield "id", Wire(string_value=response.id)
+
+
+@contextmanager
+def _asked(what: str, origin: Origin | None = None) -> Iterator[None]:
+    """Tells apart what the engine has already told its user from what it has not."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        text = error.details() or ""
+        # The engine shuts its monitor down once something failed or the user cancelled; both are told.
+        if error.code() is grpc.StatusCode.UNAVAILABLE or "resource monitor shut down" in text:
+            raise Stopped from error
+        raise EngineError(pointed(origin, f"{what}: {text}")) from error
 
 
 def _put(ended: queue.SimpleQueue[tuple[str, Answer]], name: str, answer: Answer) -> None:

@@ -7,12 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.engine.project import ToyProject
+from tests.engine.toys import TOYS
 
 from bedplate.engine.launchers import engine_environment, write_launchers
 from bedplate.engine.provider.kinds import KINDS
 from bedplate.engine.provider.schema import exact, package_schema
-from tests.engine.project import ToyProject
-from tests.engine.toys import TOYS
 
 
 def _published(project: ToyProject) -> dict[str, object]:
@@ -49,7 +49,7 @@ def test_the_engine_reads_the_schema_of_the_real_provider(project: ToyProject) -
 
 
 def test_a_schema_is_the_same_text_each_time() -> None:
-    assert package_schema("bedplate", TOYS) == package_schema("bedplate", dict(reversed(TOYS.items())))
+    assert package_schema("bedplate", TOYS) == package_schema("bedplate", dict(reversed(list(TOYS.items()))))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ A preview never reaches a kind: its outputs are the inputs, and unknowns for wha
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +16,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.struct_pb2 import Value as Wire
 
-from bedplate.engine.plugin_process import Arguments, Refusal, serve
+from bedplate.engine.plugin_process import Arguments, Refusal, serve, told
 from bedplate.engine.protocol import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
 from bedplate.engine.provider.diff import Difference, differences
 from bedplate.engine.provider.kind import Context, Kind, NotHealthy, ResourceFailed
@@ -24,6 +25,7 @@ from bedplate.engine.provider.wire import UNKNOWN, UNKNOWN_WIRE, decode, encode,
 from bedplate.engine.redact import redact, remember_all, reveals
 from bedplate.engine.secrets import known_values
 from bedplate.engine.sources import origin_of, pointed
+from bedplate.errors import BedplateError
 from bedplate.graph import Json
 from bedplate.version import __version__
 from bedplate.workspace import Workspace
@@ -117,10 +119,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> provider_pb2.CheckResponse:
         found = tuple(failures(self._kind(request.urn), decode(request.news)))
         origin = origin_of(self._workspace, request.urn) if found else None
-        told = [(f.key, redact(pointed(origin, f.reason))) for f in found]
+        listed = [(f.key, redact(pointed(origin, f.reason))) for f in found]
         return provider_pb2.CheckResponse(
             inputs=request.news,
-            failures=[provider_pb2.CheckFailure(property=key, reason=reason) for key, reason in told],
+            failures=[provider_pb2.CheckFailure(property=key, reason=reason) for key, reason in listed],
         )
 
     def Diff(
@@ -150,10 +152,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             return provider_pb2.CreateResponse(properties=self._foreseen(request.urn, request.properties))
         subject = self._subject(request.urn, request.properties, Struct())
-        try:
+        with self._told(subject, request.properties):
             created = subject.kind.create(subject.context, subject.inputs)
-        except (ResourceFailed, NotHealthy) as error:
-            raise self._refusal(subject, request.properties, error) from error
         return provider_pb2.CreateResponse(
             id=created.id, properties=_state(subject.kind, request.properties, created.outputs)
         )
@@ -162,10 +162,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ReadResponse:
         subject = self._subject(request.urn, request.inputs, request.properties)
-        try:
+        with self._told(subject, request.inputs):
             found = subject.kind.read(subject.context, request.id, subject.inputs, subject.outputs)
-        except ResourceFailed as error:
-            raise self._refusal(subject, request.inputs, error) from error
         if found is None:
             return provider_pb2.ReadResponse()
         inputs = _wire(found.inputs, request.inputs)
@@ -181,18 +179,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.UpdateResponse(properties=self._foreseen(request.urn, request.news))
         subject = self._subject(request.urn, request.old_inputs, request.olds)
         new = self._inputs(subject.kind, request.news)
-        try:
+        with self._told(subject, request.news):
             outputs = subject.kind.update(subject.context, request.id, subject.inputs, subject.outputs, new)
-        except (ResourceFailed, NotHealthy) as error:
-            raise self._refusal(subject, request.news, error) from error
         return provider_pb2.UpdateResponse(properties=_state(subject.kind, request.news, outputs))
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext) -> Empty:
         subject = self._subject(request.urn, request.old_inputs, request.properties)
-        try:
+        with self._told(subject, request.old_inputs):
             subject.kind.delete(subject.context, request.id, subject.inputs, subject.outputs)
-        except ResourceFailed as error:
-            raise self._refusal(subject, request.old_inputs, error) from error
         return Empty()
 
     def _kind(self, urn: str) -> Kind:
@@ -222,12 +216,20 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         unknown = dict.fromkeys(self._kind(urn).OUTPUTS, UNKNOWN_WIRE)
         return Struct(fields={**inputs.fields, **unknown})
 
-    def _refusal(self, subject: _Subject, inputs: Struct, error: ResourceFailed | NotHealthy) -> Refusal:
-        if isinstance(error, NotHealthy):
+    @contextmanager
+    def _told(self, subject: _Subject, inputs: Struct) -> Iterator[None]:
+        """Turns what a kind raises into what the engine understands."""
+        try:
+            yield
+        except NotHealthy as error:
             state = _state(subject.kind, inputs, error.outputs)
-            return self._unhealthy(subject, error.id, inputs, state, error.reasons)
-        text = self._pointed(subject, str(error))
-        return Refusal(grpc.StatusCode.FAILED_PRECONDITION, text)
+            raise self._unhealthy(subject, error.id, inputs, state, error.reasons) from error
+        except ResourceFailed as error:
+            text = self._pointed(subject, str(error))
+            raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, text) from error
+        except BedplateError as error:
+            text = self._pointed(subject, told(error))
+            raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, text) from error
 
     def _unhealthy(
         self,
@@ -237,11 +239,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         state: Struct,
         reasons: tuple[str, ...],
     ) -> Refusal:
-        told = [redact(self._pointed(subject, reason)) for reason in reasons]
+        lines = [redact(self._pointed(subject, reason)) for reason in reasons]
         detail = provider_pb2.ErrorResourceInitFailed(
-            id=identity, properties=state, inputs=inputs, reasons=told
+            id=identity, properties=state, inputs=inputs, reasons=lines
         )
-        return Refusal(grpc.StatusCode.UNKNOWN, "; ".join(told), detail)
+        return Refusal(grpc.StatusCode.UNKNOWN, "; ".join(lines), detail)
 
     def _pointed(self, subject: _Subject, text: str) -> str:
         return pointed(origin_of(self._workspace, subject.context.urn), text)
