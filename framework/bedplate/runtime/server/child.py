@@ -16,10 +16,13 @@ import tempfile
 import time
 from asyncio.subprocess import Process
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bedplate.runtime.server.config import Config
+
+_OBEYS_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ class Child:
         self.state = "starting"
         self.since = time.time()
         self._process = process
+        self._unanswered = 0
+        self._obeyed = asyncio.Event()
+        self._obeyed.set()
         self._status = status
         self._verdict: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self.exited = asyncio.create_task(self._watch())
@@ -66,6 +72,13 @@ class Child:
         self._become("draining")
         self._order({"order": "drain", "ending": ending, "accept_s": accept_s})
 
+    async def obeyed(self) -> None:
+        """Return when all orders so far are carried out, or the worker is gone or takes too long."""
+        try:
+            await asyncio.wait_for(self._obeyed.wait(), _OBEYS_WITHIN_S)
+        except TimeoutError:
+            return
+
     def kill(self) -> None:
         if not self.exited.done():
             self._process.kill()
@@ -82,17 +95,26 @@ class Child:
             self._status.sendall(json.dumps(order).encode() + b"\n")
         except OSError:
             return  # it is gone, which `exited` tells; or its queue is full, and `kill` follows
+        self._unanswered += 1
+        self._obeyed.clear()
+
+    def _reported(self, event: Mapping[str, str]) -> None:
+        if event["event"] == "obeyed":
+            self._unanswered -= 1
+            if not self._unanswered:
+                self._obeyed.set()
+            return
+        if self.state == "starting":
+            self._become(event["event"])  # ready or failed
+        if not self._verdict.done():
+            self._verdict.set_result(event.get("reason"))
 
     async def _watch(self) -> Exit:
         reader, writer = await asyncio.open_connection(sock=self._status.dup())
-        while line := await reader.readline():
-            event = json.loads(line)
-            if event["event"] == "ready" and self.state == "starting":
-                self._become("ready")
-            elif event["event"] == "failed" and self.state == "starting":
-                self._become("failed")
-            if not self._verdict.done():
-                self._verdict.set_result(event.get("reason"))
+        with suppress(ConnectionResetError):  # it died with an order unread
+            while line := await reader.readline():
+                self._reported(json.loads(line))
+        self._obeyed.set()
         code = await self._process.wait()
         writer.close()
         self._status.close()

@@ -34,6 +34,7 @@ class State(ServerState):
     """What the connections of a worker share."""
 
     draining = False
+    loading = True  # a connection is not kept to a worker that only says it is not ready
 
 
 class Connection(HttpToolsProtocol):
@@ -61,7 +62,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         self._awaits_head = False
         self._body_since = self.loop.time()
-        if self.server_state.draining:
+        if self.server_state.draining or self.server_state.loading:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
@@ -138,6 +139,10 @@ class Connections:
             self._accepting = True
             self._loop.add_reader(self._listener.fileno(), self._take)
 
+    def loaded(self) -> None:
+        """Keep connections between requests from now on."""
+        self._state.loading = False
+
     def _take(self) -> bool:
         try:
             connection, _ = self._listener.accept()
@@ -172,13 +177,17 @@ class Connections:
                 connection.check(now)
         self._loop.call_later(_DRAIN_TICK_S if self._state.draining else _TICK_S, self._tick)
 
-    async def drain(self, within_s: float) -> None:
-        """Stop accepting, answer what was accepted, and return when all connections are closed."""
-        until = self._loop.time() + within_s
+    def refuse(self) -> None:
+        """Accept nothing from this moment on."""
         if self._accepting:
             self._loop.remove_reader(self._listener.fileno())
             self._accepting = False
         self._state.draining = True
+
+    async def drain(self, within_s: float) -> None:
+        """Answer what was accepted, and return when all connections are closed."""
+        until = self._loop.time() + within_s
+        self.refuse()
         await asyncio.gather(*self._opening)
         for connection in list(self._state.connections):
             if isinstance(connection, Connection):

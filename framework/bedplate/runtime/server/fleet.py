@@ -103,6 +103,10 @@ class Fleet:
         running += [None] * (self.config.workers - len(running))
         self._slots = [asyncio.create_task(self._slot(worker)) for worker in running]
 
+    async def obeyed(self) -> None:
+        """Return when the workers have done what they were told."""
+        await asyncio.gather(*(worker.obeyed() for worker in self.workers))
+
     def open(self) -> None:
         """Let the workers take connections."""
         self._accepting = True
@@ -110,15 +114,17 @@ class Fleet:
             if worker.state == "ready":
                 worker.accept()
 
-    async def stop(self, *, ending: bool, accept_s: float = 0.0) -> None:
-        """Drain all workers and return when they are gone; those that stay too long are killed."""
+    def drain(self, *, ending: bool, accept_s: float = 0.0) -> None:
+        """Tell all workers to finish; none is started any more."""
         self._stopping.set()
         for worker in self.workers:
             worker.drain(ending=ending, accept_s=accept_s)
-        limit_s = accept_s + self.config.timeouts.stop_s
+
+    async def gone(self) -> None:
+        """Return when all workers have ended; those that stay too long are killed."""
         ends = [*self._slots, *(worker.exited for worker in self.workers)]
         if ends:
-            _, late = await asyncio.wait(ends, timeout=limit_s)
+            _, late = await asyncio.wait(ends, timeout=self.config.timeouts.stop_s)
             if late:
                 self.kill()
                 await asyncio.wait(late)

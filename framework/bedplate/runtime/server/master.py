@@ -75,6 +75,7 @@ class Master:
         if not self._stopping.is_set():
             self._control.place()
             self._fleet.open()
+            await self._fleet.obeyed()
             await asyncio.to_thread(predecessor.retire)
         gone.cancel()
         predecessor.close()
@@ -82,9 +83,8 @@ class Master:
     async def _end(self) -> None:
         drain_s = self._config.timeouts.drain_s
         accept_s = 0.0 if self._handed_over else min(_STILL_ACCEPTING_S, drain_s / 4)
-        await asyncio.gather(
-            self._fleet.stop(ending=not self._handed_over, accept_s=accept_s), *self._draining.values()
-        )
+        self._fleet.drain(ending=not self._handed_over, accept_s=accept_s)
+        await asyncio.gather(self._fleet.gone(), *self._draining.values())
         self._listener.close()
         self._control.close()
         shutil.rmtree(self._metrics, ignore_errors=True)
@@ -141,12 +141,14 @@ class Master:
             except (ConfigError, NotProven) as error:
                 return _refused(str(error))
             if self._stopping.is_set():
-                await fleet.stop(ending=False)
+                fleet.kill()
                 return _refused("the server is ending")
             old, self._fleet, self._config = self._fleet, fleet, config
             fleet.open()
             fleet.tend()
+            await fleet.obeyed()
             self._retire(old)
+            await old.obeyed()
             return Final({"ok": True})
 
     def _check_change(self, config: Config) -> None:
@@ -161,7 +163,8 @@ class Master:
         return fleet
 
     def _retire(self, fleet: Fleet) -> None:
-        task = asyncio.create_task(fleet.stop(ending=False))
+        fleet.drain(ending=False)
+        task = asyncio.create_task(fleet.gone())
         self._draining[fleet] = task
         task.add_done_callback(lambda _: self._draining.pop(fleet))
 

@@ -1,7 +1,8 @@
 """A worker: loads the models, answers on the inherited listening socket, ends with its master.
 
 Everything heavy is imported here and only here. The master speaks over a socket pair, one JSON
-object a line: it orders `accept` and `drain`, the worker reports `ready` or `failed` with a reason.
+object a line: it orders `accept` and `drain`, each of which is answered by `obeyed`; the worker
+reports `ready`, or `failed` with a reason.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +86,7 @@ async def _serve(config: Config, listener: socket.socket, master: socket.socket)
     life = Life(config, listener, Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]), report)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, life.drain, False, 0.0)
-    orders = loop.create_task(_obey(reader, life))
+    orders = loop.create_task(_obey(reader, life, report))
     await life.ended.wait()
     orders.cancel()
     await writer.drain()
@@ -93,13 +95,14 @@ async def _serve(config: Config, listener: socket.socket, master: socket.socket)
     os._exit(0)
 
 
-async def _obey(reader: asyncio.StreamReader, life: Life) -> None:
+async def _obey(reader: asyncio.StreamReader, life: Life, report: Callable[[str], None]) -> None:
     while line := await reader.readline():
         order = json.loads(line)
         if order["order"] == "accept":
             life.accept()
         elif order["order"] == "drain":
             life.drain(order["ending"], order["accept_s"])
+        report("obeyed")
     os._exit(1)  # the master is gone
 
 

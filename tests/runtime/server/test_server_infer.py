@@ -1,0 +1,114 @@
+"""Requests as bytes, without a server: whatever comes is answered or refused, never a surprise."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.runtime.server.served import tensor
+
+from bedplate.runtime.server import infer
+from bedplate.runtime.server.config import Limits
+from bedplate.runtime.server.model import DATATYPES, Tensor
+
+LIMITS = Limits(body_bytes=2**20, in_flight=8, elements=1000)
+KINDS = dict(DATATYPES.values())
+
+
+@dataclass(frozen=True)
+class Signature:
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    name: str = "m"
+    version: str = "1"
+
+
+def signature(datatype: str = "FP32", shape: tuple[int, ...] = (-1, 2)) -> Signature:
+    one = (Tensor("x", datatype, shape, KINDS[datatype]),)
+    return Signature(one, one)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def spoiled(members: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """The members, each of them as it is, anything else, or not there."""
+    return st.fixed_dictionaries(
+        {}, optional={name: st.just(value) | anything for name, value in members.items()}
+    )
+
+
+requests = st.fixed_dictionaries(
+    {"inputs": st.lists(spoiled(tensor("x", "FP32", [1, 2], [1, 2.5])), max_size=2) | anything},
+    optional={"id": anything, "parameters": anything, "outputs": st.just([{"name": "x"}]) | anything},
+)
+
+
+@settings(max_examples=500)
+@given(requests)
+def test_any_json_is_read_or_refused(tree: dict[str, Any]) -> None:
+    with suppress(infer.Refused):
+        found = infer.read(json.dumps(tree).encode(), signature(), LIMITS)
+        assert found.feeds["x"].shape == tuple(tree["inputs"][0]["shape"])
+        assert found.feeds["x"].dtype == np.float32
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_refused(body: bytes) -> None:
+    with pytest.raises(infer.Refused):
+        infer.read(body, signature(), LIMITS)
+
+
+numbers = {
+    "FP32": st.floats(width=32, allow_nan=False, allow_infinity=False),
+    "FP64": st.floats(allow_nan=False, allow_infinity=False),
+    "BOOL": st.booleans(),
+    "BYTES": st.text(max_size=8),
+    "INT8": st.integers(-(2**7), 2**7 - 1),
+    "UINT8": st.integers(0, 2**8 - 1),
+    "INT64": st.integers(-(2**63), 2**63 - 1),
+    "UINT64": st.integers(0, 2**64 - 1),
+}
+
+
+@given(st.data(), st.sampled_from(sorted(numbers)), st.integers(0, 4), st.booleans())
+def test_what_goes_in_comes_out(data: st.DataObject, datatype: str, rows: int, nested: bool) -> None:
+    values = data.draw(st.lists(numbers[datatype], min_size=2 * rows, max_size=2 * rows))
+    given_data = [values[2 * i : 2 * i + 2] for i in range(rows)] if nested else values
+    body = json.dumps({"id": "a", "inputs": [tensor("x", datatype, [rows, 2], given_data)]}).encode()
+    kind = signature(datatype)
+    request = infer.read(body, kind, LIMITS)
+    answer = json.loads(infer.answer(kind, request, "a", [request.feeds["x"]]))
+    (output,) = answer["outputs"]
+    assert output["shape"] == [rows, 2]
+    if datatype == "FP32":
+        assert np.array_equal(np.array(output["data"], np.float32), np.array(values, np.float32))
+    else:
+        assert output["data"] == values
+
+
+def test_a_view_that_is_not_contiguous_is_written_in_row_order() -> None:
+    kind = signature("INT64", (2, 2))
+    body = json.dumps({"inputs": [tensor("x", "INT64", [2, 2], [1, 2, 3, 4])]}).encode()
+    request = infer.read(body, kind, LIMITS)
+    answer = json.loads(infer.answer(kind, request, "a", [request.feeds["x"].T]))
+    assert answer["outputs"][0]["data"] == [1, 3, 2, 4]
+
+
+@pytest.mark.parametrize("twice", ["inputs", "id", "name", "shape", "data", "parameters", "a"])
+def test_each_member_counts_once(twice: str) -> None:
+    good = json.dumps({"id": "q:r", "inputs": [tensor("x", "FP32", [1, 2], [1, 2], parameters={"a": 1})]})
+    infer.read(good.encode(), signature(), LIMITS)
+    doubled = good.replace(f'"{twice}": ', f'"{twice}": 0, "{twice}": ', 1)
+    with pytest.raises(infer.Refused, match="given twice"):
+        infer.read(doubled.encode(), signature(), LIMITS)
