@@ -10,8 +10,8 @@ from pathlib import Path
 from bedplate.compiler import Compiled, check, compile_project
 from bedplate.diagnostics import Diagnostic, merged, ordered
 from bedplate.errors import SpecError, UsageError
-from bedplate.spec.load import load
 from bedplate.spec.inputs import read_inputs
+from bedplate.spec.load import load
 from bedplate.spec.project import Project
 from bedplate.spec.validate import cross_checks, validate
 from bedplate.workspace import SPEC_FILE, Workspace
@@ -39,10 +39,16 @@ def find_workspace(folder: Path) -> Workspace:
 
 def check_spec(workspace: Workspace) -> tuple[Mapping[str, Project], tuple[Diagnostic, ...]]:
     """Every environment of the spec, and everything that is wrong with it."""
-    validated = validate(load(workspace.spec))
+    return check_file(workspace.spec)
+
+
+def check_file(spec: Path) -> tuple[Mapping[str, Project], tuple[Diagnostic, ...]]:
+    """The same for a spec under any name. Its folder is the project's."""
+    loaded = load(spec)
+    validated = validate(loaded)
     if any(d.severity == "error" for d in validated.diagnostics):
         return {}, validated.diagnostics
-    projects, missing = read_inputs(validated.projects, workspace.root)
+    projects, missing = read_inputs(validated.projects, loaded.folder)
     if missing:
         return {}, ordered(
             [

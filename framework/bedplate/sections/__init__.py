@@ -23,10 +23,10 @@ class Section(Protocol):
     """What a section module provides. `Model` is the grammar of one entry of the section's mapping."""
 
     @property
-    def KEY(self) -> str: ...  # noqa: N802
+    def KEY(self) -> str: ...
 
     @property
-    def Model(self) -> type[BaseModel]: ...  # noqa: N802
+    def Model(self) -> type[BaseModel]: ...
 
     def files(self, entries: Mapping[str, Any], /) -> Iterator[tuple[tuple[str, ...], str]]:
         """The files that the entries name: (path in the spec, file path as written)."""

@@ -40,7 +40,7 @@ def check(entries: Mapping[str, Model], project: Project) -> Iterator[Diagnostic
     yield from ()
 
 
-def compile(entries: Mapping[str, Model], project: Project) -> Iterator[Yielded]:
+def compile(entries: Mapping[str, Model], project: Project) -> Iterator[Yielded]:  # noqa: A001
     """The version of a model is the beginning of its content's digest: it moves when the bytes do."""
     for name in sorted(entries):
         path = entries[name].path

@@ -141,7 +141,7 @@ def check(entries: Mapping[str, Model], project: Project) -> Iterator[Diagnostic
     yield from _shared_ports(entries, project)
 
 
-def compile(entries: Mapping[str, Model], project: Project) -> Iterator[Yielded]:
+def compile(entries: Mapping[str, Model], project: Project) -> Iterator[Yielded]:  # noqa: A001
     for name in sorted(entries):
         yield _service(name, entries[name])
 

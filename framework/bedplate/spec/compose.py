@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import cast
 
 import yaml
 
@@ -49,7 +50,7 @@ def compose(text: str, source: Source) -> tuple[Node | None, list[Diagnostic]]:
     return composer.root, composer.diagnostics
 
 
-class _Stop(Exception):  # noqa: N818 - no error: the rest of the text is not worth reading
+class _Stop(Exception):
     """A bound is passed, and the diagnostic is written."""
 
 
@@ -82,16 +83,15 @@ class _Composer:
 
     def run(self, text: str) -> None:
         for event in yaml.parse(text, Loader=_Loader):
-            kind = type(event)
-            if kind is yaml.ScalarEvent:
+            if isinstance(event, yaml.ScalarEvent):
                 self.scalar(event)
-            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
-                self.open(event, is_map=kind is yaml.MappingStartEvent)
-            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            elif isinstance(event, yaml.CollectionStartEvent):
+                self.open(event, is_map=isinstance(event, yaml.MappingStartEvent))
+            elif isinstance(event, yaml.CollectionEndEvent):
                 self.close()
-            elif kind is yaml.AliasEvent:
+            elif isinstance(event, yaml.AliasEvent):
                 self.alias(event)
-            elif kind is yaml.DocumentStartEvent:
+            elif isinstance(event, yaml.DocumentStartEvent):
                 self.document(event)
 
     def document(self, event: yaml.Event) -> None:
@@ -100,8 +100,7 @@ class _Composer:
             self.stop("BP006", "a spec is one document; this begins a second", self.place(event))
 
     def scalar(self, event: yaml.ScalarEvent) -> None:
-        tag, plain, place = event.tag, event.style is None, self.place(event)
-        # Quotes give the tag "!" to libyaml's implicit flags only; a written tag is in `tag`.
+        tag, place = event.tag, self.place(event)
         if tag is not None:
             if tag not in _TEXT_TAGS and tag not in _VALUE_TAGS:
                 self.unknown_tag(tag, place)
@@ -148,7 +147,7 @@ class _Composer:
             if own:
                 self.report("BP010", f"the anchor &{name} refers to itself", place)
             else:
-                self.report("BP004", f"*{name} names no anchor above it", place, help=f"write &{name} first")
+                self.report("BP004", f"*{name} names no anchor above it", place, hint=f"write &{name} first")
             node = Scalar("", True, place)
         self.count(self.sizes.get(name, 1), place)
         self.put(node)
@@ -176,10 +175,10 @@ class _Composer:
             first = parent.keys[key.text]
             self.report(
                 "BP007",
-                f"the key {key.text} is written twice, on line {first.line + 1} and on line {key.place.line + 1}",
+                f"the key {key.text} is written twice, on lines {first.line + 1} and {key.place.line + 1}",
                 key.place,
                 related=(Related(first.span(), "first written here"),),
-                help="keep one of them",
+                hint="keep one of them",
             )
         else:
             parent.items[key.text] = value
@@ -192,7 +191,7 @@ class _Composer:
                 "a mapping can hold one << only",
                 key.place,
                 related=(Related(parent.merge.span(), "the first one"),),
-                help="use a sequence: <<: [*first, *second]",
+                hint="use a sequence: <<: [*first, *second]",
             )
             return
         parent.merge = key.place
@@ -214,7 +213,7 @@ class _Composer:
             self.stop("BP012", f"more than {NODES:,} values, aliases written out", place)
 
     def place(self, event: yaml.Event) -> Place:
-        start, end = event.start_mark, event.end_mark
+        start, end = cast(tuple[yaml.Mark, yaml.Mark], (event.start_mark, event.end_mark))
         if end.line == start.line:
             return Place(self.source, start.line, start.column, end.column)
         line = self.source.lines[start.line] if start.line < len(self.source.lines) else ""
@@ -222,7 +221,7 @@ class _Composer:
 
     def unknown_tag(self, tag: str, place: Place) -> None:
         shown = tag.replace(_CORE, "!!", 1)
-        self.report("BP009", f"the tag {shown} is not part of the language", place, help="remove the tag")
+        self.report("BP009", f"the tag {shown} is not part of the language", place, hint="remove the tag")
 
     def report(
         self,
@@ -230,10 +229,10 @@ class _Composer:
         message: str,
         place: Place,
         *,
-        help: str | None = None,
+        hint: str | None = None,
         related: tuple[Related, ...] = (),
     ) -> None:
-        self.diagnostics.append(Diagnostic(code, message, span=place.span(), help=help, related=related))
+        self.diagnostics.append(Diagnostic(code, message, span=place.span(), help=hint, related=related))
 
     def stop(self, code: str, message: str, place: Place) -> None:
         self.report(code, message, place)

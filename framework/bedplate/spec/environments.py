@@ -65,7 +65,7 @@ class _Resolver:
         if target is None and name == LOCAL:
             target = LOCAL
         if target is None:
-            self.report("BP021", "target is missing", name, help="add it, such as target: local")
+            self.report("BP021", "target is missing", name, hint="add it, such as target: local")
             return None
         secrets = {key: {"env": source.env} for spec in specs for key, source in spec.secrets.items()}
         environment = Environment(name, target, self.values(name, specs), secrets)
@@ -73,7 +73,7 @@ class _Resolver:
         return Resolved(environment, tuple(node for node in overrides if isinstance(node, Map)))
 
     def chain(self, name: str) -> list[str] | None:
-        """The environments that `name` is made of, the root first; None where one is missing or they turn round."""
+        """The environments that `name` is made of, the root first; None where the chain does not hold."""
         chain = [name]
         while (parent := self.specs[chain[-1]].extends) is not None:
             if parent in chain:
@@ -96,7 +96,7 @@ class _Resolver:
             f"there is no environment {parent}",
             name,
             "extends",
-            help=f"did you mean {near}?" if near else known,
+            hint=f"did you mean {near}?" if near else known,
         )
 
     def cycle(self, links: list[str]) -> None:
@@ -120,7 +120,7 @@ class _Resolver:
                     name,
                     "variables",
                     variable,
-                    help=f"did you mean {near}?" if near else declare,
+                    hint=f"did you mean {near}?" if near else declare,
                     at_key=True,
                 )
 
@@ -144,9 +144,9 @@ class _Resolver:
         return values
 
     def report(
-        self, code: str, message: str, *path: str, help: str | None = None, at_key: bool = False
+        self, code: str, message: str, *path: str, hint: str | None = None, at_key: bool = False
     ) -> None:
         where = (ROOT, *path)
         self.diagnostics.append(
-            Diagnostic(code, message, where, find(self.tree, where, at_key=at_key).span(), help)
+            Diagnostic(code, message, where, find(self.tree, where, at_key=at_key).span(), hint)
         )

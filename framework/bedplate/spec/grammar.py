@@ -1,4 +1,4 @@
-"""A node of the tree against a model of the language: the model, or what is wrong, one diagnostic per cause."""
+"""A node of the tree against a model of the language: the model, or what is wrong with the node."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read(
     references: References | None = None,
     also_known: Iterable[str] = (),
 ) -> Read[Model]:
-    """Reads the node at `path` as a model. `key`: where its own key stands; `also_known`: keys read elsewhere."""
+    """Reads the node at `path` as a model. `key`: its own key; `also_known`: keys read elsewhere."""
     try:
         data = _data(node)
         if isinstance(data, dict):
@@ -94,7 +94,7 @@ def no_value(path: Path, place: Place) -> Diagnostic:
 def _collision(path: Path, name: str, first: str, key: Place, first_key: Place) -> Diagnostic:
     return Diagnostic(
         "BP113",
-        f"{first} (line {first_key.line + 1}) and {name} (line {key.line + 1}) are one name where _ becomes -",
+        f"{first} (line {first_key.line + 1}) and {name} (line {key.line + 1}) are the same where _ becomes -",
         path,
         key.span(),
         "rename one of them",
@@ -173,7 +173,7 @@ class _Reader:
 
 
 def _told(context: Mapping[str, object], path: Path, node: Node, place: Place) -> Diagnostic:
-    """What a type of the language said itself; a part of a text is pointed at where the text stands as written."""
+    """What a type of the language said itself. A part of a text is pointed at where the text has no escapes."""
     within = context.get("within")
     if isinstance(within, tuple) and isinstance(node, Scalar):
         quotes = (node.place.end_column - node.place.column - len(node.text)) // 2

@@ -20,7 +20,7 @@ _CHUNK_BYTES = 1024 * 1024
 def read_inputs(
     projects: Mapping[str, Project], root: Path
 ) -> tuple[dict[str, Project], tuple[Diagnostic, ...]]:
-    """The projects with what was seen of their files, and what is wrong with those; each file is read once."""
+    """The projects with what was seen of their files, and what is wrong with those."""
     facts: dict[str, FileFact | Diagnostic] = {}
     complete: dict[str, Project] = {}
     problems: dict[str, list[Diagnostic]] = {}

@@ -35,7 +35,7 @@ class Project:
     name: str
     environment: Environment
     sections: Mapping[str, Mapping[str, Any]]
-    inputs: Inputs = Inputs()
+    inputs: Inputs = field(default_factory=Inputs)
     tree: Map | None = field(default=None, compare=False, repr=False)
 
     def span(self, path: tuple[PathKey, ...], *, at_key: bool = False) -> Span:

@@ -11,12 +11,12 @@ from bedplate.diagnostics import did_you_mean
 _OPEN = re.compile(r"\$\$\{|\$\{")
 
 
-class ReferenceProblem(Exception):  # noqa: N818 - becomes a diagnostic
+class ReferenceProblem(Exception):
     """A reference that cannot be resolved. `within`: offset and length of it in the text."""
 
-    def __init__(self, code: str, message: str, help: str | None, within: tuple[int, int]) -> None:
+    def __init__(self, code: str, message: str, hint: str | None, within: tuple[int, int]) -> None:
         super().__init__(message)
-        self.code, self.message, self.help, self.within = code, message, help, within
+        self.code, self.message, self.hint, self.within = code, message, hint, within
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def kind(node: Node) -> str:
 
 
 def find(root: Node, path: tuple[PathKey, ...], *, at_key: bool = False) -> Place:
-    """Where the value (or the key) at `path` stands, or what an override says about it, or its nearest parent.
+    """Where the value (or the key) at `path` stands, or where it was removed, or its nearest parent.
 
     A parent is shown by its key: a mapping of forty lines is no place.
     """

@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from bedplate.diagnostics import did_you_mean
 from bedplate.graph import SecretRef
-from bedplate.spec.references import References, ReferenceProblem
+from bedplate.spec.references import ReferenceProblem, References
 from bedplate.spec.tree import Scalar
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ SECRET_SHAPE = re.compile(
 
 
 def refuse(
-    code: str, message: str, help: str | None = None, *, within: tuple[int, int] | None = None
+    code: str, message: str, hint: str | None = None, *, within: tuple[int, int] | None = None
 ) -> NoReturn:
     """Refuses a value. `within`: offset and length of the part of the text that is meant."""
-    context = {"code": code, "message": message, "help": help, "within": within}
+    context = {"code": code, "message": message, "help": hint, "within": within}
     raise PydanticCustomError("bedplate", "{message}", context)
 
 
@@ -93,8 +93,8 @@ class Leaf:
             "BP022", f"expected {self.noun}, found {'a mapping' if isinstance(value, Mapping) else 'a list'}"
         )
 
-    def wrong(self, scalar: Scalar, help: str | None = None) -> NoReturn:
-        refuse("BP023", f"expected {self.noun}, found {shown(scalar)}", help)
+    def wrong(self, scalar: Scalar, hint: str | None = None) -> NoReturn:
+        refuse("BP023", f"expected {self.noun}, found {shown(scalar)}", hint)
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
@@ -118,7 +118,7 @@ class Text(Leaf):
         try:
             return (references or References.none()).resolve(scalar.text)
         except ReferenceProblem as problem:
-            refuse(problem.code, problem.message, problem.help, within=problem.within)
+            refuse(problem.code, problem.message, problem.hint, within=problem.within)
 
     def schema(self) -> Schema:
         return {"type": ["string", "number", "boolean"]}
@@ -168,7 +168,7 @@ def name_problem(name: str) -> tuple[str, str]:
     """The message and the help about a text that is no name."""
     return (
         f"{name} is not a name",
-        "a lower-case letter, then lower-case letters, digits, _ or -; 40 characters at most; not beginning with x-",
+        "a lower-case letter, then lower-case letters, digits, _ or -; at most 40 characters; not x- first",
     )
 
 
@@ -384,7 +384,7 @@ class EnvironmentVariable(Leaf):
 
 @dataclass(frozen=True)
 class Secret(Leaf):
-    """`{secret: NAME}`: a secret by name. Its value never stands in a spec, and is never repeated if it does."""
+    """`{secret: NAME}`: a secret by name. Its value is no part of a spec, and is never repeated."""
 
     noun = "the name of a secret: {secret: NAME}"
 

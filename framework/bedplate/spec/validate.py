@@ -21,7 +21,7 @@ from bedplate.spec.tree import Map, Node, Place, at, scalars
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """The environments in which the spec holds, as far as one file can tell, and what is wrong with the others.
+    """The environments in which the spec holds, and what is wrong with the others.
 
     Cross-checks of sections have run where something is wrong; where nothing is, they are the compiler's
     first step.
