@@ -20,7 +20,7 @@ from bedplate.cli.project import find_workspace
 @click.pass_obj
 def command(folder: Path, address: str, environment: str, follow: bool, lines: int) -> None:
     """Print or follow the log of a service, by its address in the spec, such as serving.delay."""
-    from bedplate.engine.world.observe import follow_log
+    from bedplate.engine.world.logs import follow_log
 
     for text in follow_log(find_workspace(folder), environment, address, follow=follow, lines=lines):
         terminal.line(terminal.escaped(text.rstrip("\n")))

@@ -71,7 +71,7 @@ def _show_service(service: ServiceStatus) -> None:
         f"  workers  {service.workers_ready} of {service.workers_wanted}, {service.restarts} restarts"
     )
     if service.last_exit:
-        terminal.line(f"  last end {terminal.escaped(service.last_exit)}")
+        terminal.line(f"  last end {terminal.escaped(str(service.last_exit))}")
     if service.error:
         terminal.line(f"  error    {terminal.escaped(service.error)}")
     terminal.line(f"  log      bedplate logs {service.address}")

@@ -6,13 +6,14 @@ import xmlrpc.client
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from bedplate.engine.provider.kind import ResourceFailed
 from bedplate.engine.world import health, supervision, supervisord, token
 from bedplate.engine.world.local import LocalMachine
-from bedplate.engine.world.machine import Exit, Master, Model, Program
+from bedplate.engine.world.machine import Master, Program
 from bedplate.engine.world.ports import HOST
 from bedplate.graph import Json
 from bedplate.workspace import LocalWorld, Workspace
@@ -41,6 +42,30 @@ class WorkerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model that a running server serves."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerExit:
+    """How the last worker that was lost ended: by a signal's number, or with a code."""
+
+    pid: int
+    signal: int | None
+    code: int | None
+    at: float
+
+    def __str__(self) -> str:
+        how = f"signal {self.signal}" if self.signal is not None else f"code {self.code}"
+        moment = datetime.fromtimestamp(self.at, UTC).isoformat(sep=" ", timespec="seconds")
+        return f"worker {self.pid} ended with {how} at {moment}"
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceStatus:
     """One service. Times are Unix seconds; `restarts` and `last_exit` are about its workers.
 
@@ -57,11 +82,11 @@ class ServiceStatus:
     workers_ready: int
     workers_wanted: int
     restarts: int
-    last_exit: Exit | None
-    models: tuple[Model, ...]
+    last_exit: WorkerExit | None
+    models: tuple[ServedModel, ...]
     started_at: float | None
     error: str | None
-    log: Path
+    log: str
 
     @property
     def healthy(self) -> bool:
@@ -127,18 +152,33 @@ def _service(world: LocalWorld, folder: Path, programs: Mapping[str, Program]) -
         url=f"http://{HOST}:{port}" if isinstance(port, int) else None,
         port=port if isinstance(port, int) else None,
         pid=master.pid if master else None,
-        workers=tuple(WorkerStatus(worker.pid, worker.state, worker.since) for worker in master.workers)
-        if master
-        else (),
+        workers=_workers(master),
         workers_ready=master.workers_ready if master else 0,
         workers_wanted=master.workers_wanted if master else _wanted(details),
         restarts=master.restarts if master else 0,
-        last_exit=master.last_exit if master else None,
-        models=master.models if master else (),
+        last_exit=_last_exit(master),
+        models=_models(master),
         started_at=master.started_at if master else None,
         error=damage or _error(master, program),
-        log=world.log(address),
+        log=str(world.log(address)),
     )
+
+
+def _workers(master: Master | None) -> tuple[WorkerStatus, ...]:
+    workers = master.workers if master else ()
+    return tuple(WorkerStatus(worker.pid, worker.state, worker.since) for worker in workers)
+
+
+def _models(master: Master | None) -> tuple[ServedModel, ...]:
+    models = master.models if master else ()
+    return tuple(ServedModel(model.name, model.version, model.sha256) for model in models)
+
+
+def _last_exit(master: Master | None) -> WorkerExit | None:
+    if master is None or master.last_exit is None:
+        return None
+    last = master.last_exit
+    return WorkerExit(last.pid, last.signal, last.code, last.at)
 
 
 def _wanted(details: Mapping[str, Json]) -> int:

@@ -20,10 +20,10 @@ from bedplate.engine.world.token import Token
 from bedplate.graph import Json
 from bedplate.workspace import LocalWorld
 
-_SHA256: Final = {"type": "string"}
 _MODEL: Final = {
     "type": "object",
-    "properties": {"name": {"type": "string"}, "version": {"type": "string"}, "sha256": _SHA256},
+    "properties": {key: {"type": "string"} for key in ("name", "version", "sha256")},
+    "required": ["name", "version", "sha256"],
 }
 _TIMEOUTS: Final = {"type": "object", "additionalProperties": {"type": "integer"}}
 
