@@ -49,8 +49,9 @@ $(EXAMPLE)/models/delay.onnx: $(EXAMPLE)/train.py $(EXAMPLE)/flights.py | .venv/
 	$(BIN)/python $(EXAMPLE)/train.py
 
 .venv/installed: requirements/dev.lock pyproject.toml | .venv/bin/uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/python -m compileall -q framework
 	@touch $@
 
 # The lock says which uv; the system's python3 may be older than its python3.11.

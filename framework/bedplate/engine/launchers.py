@@ -12,6 +12,7 @@ import sys
 
 from bedplate.atomic import write_atomically
 from bedplate.engine.secrets import PASSPHRASE, ensure_passphrase
+from bedplate.private_folder import make_private_folder
 from bedplate.workspace import Workspace
 
 PLUGINS = {
@@ -22,6 +23,7 @@ PLUGINS = {
 
 def write_launchers(workspace: Workspace) -> None:
     """Writes both launchers, if they are not as they shall be."""
+    make_private_folder(workspace)
     for name, module in PLUGINS.items():
         write_atomically(workspace.launchers / name, launcher(module), mode=0o755)
 
@@ -40,6 +42,7 @@ def engine_environment(workspace: Workspace) -> dict[str, str]:
 
     The passphrase is created when there is none; call `ensure_passphrase` first to learn of it.
     """
+    make_private_folder(workspace)
     ensure_passphrase(workspace)
     workspace.state.mkdir(parents=True, exist_ok=True)
     return {

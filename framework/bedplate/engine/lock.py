@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bedplate.errors import Locked
+from bedplate.private_folder import make_private_folder
 from bedplate.workspace import Workspace
 
 
@@ -61,6 +62,7 @@ def lock_path(workspace: Workspace, environment: str) -> Path:
 def locked(workspace: Workspace, environment: str, command: str) -> Iterator[None]:
     """Holds the environment's lock. Raises Locked, naming the holder, when somebody else does."""
     path = lock_path(workspace, environment)
+    make_private_folder(workspace)
     path.parent.mkdir(parents=True, exist_ok=True)
     mine = path.with_name(f"{path.name}.{os.getpid()}")
     mine.write_text(json.dumps(asdict(Holder.this_process(command))))
