@@ -118,6 +118,15 @@ def test_a_wrong_version_never_reaches_the_cache(tool: MakeTool, tmp_path: Path)
     assert not list((tmp_path / "cache").rglob("pulumi"))
 
 
+def test_what_a_killed_installation_left_is_removed(tool: MakeTool, tmp_path: Path) -> None:
+    left = tmp_path / "cache" / "bedplate" / "engine" / ".installing-x" / "pulumi"
+    left.parent.mkdir(parents=True)
+    left.write_text("half")
+    tool("go", _go())
+    install_engine(lambda line: None)
+    assert not left.parent.exists()
+
+
 def test_two_at_once_build_once(tool: MakeTool, tmp_path: Path) -> None:
     built = tmp_path / "built"
     tool("go", _go(before=f"echo once >> {shlex.quote(str(built))}; sleep 0.3"))

@@ -59,7 +59,10 @@ def test_the_end_of_a_run_is_quiet(project: ToyProject) -> None:
     project.write(toy("cat"))
     ran = project.applied()
     await_(lambda: not project.plugins(), "both plugins have ended", 5)
-    assert not any("diagnosticEvent" in event for event in ran.events), ran.text
+    told = [e["diagnosticEvent"] for e in ran.events if "diagnosticEvent" in e]
+    assert [(t["urn"].rpartition("::")[2], t["message"].strip()) for t in told] == [
+        ("cat", "making cat, plain")
+    ], ran.text
 
 
 def test_stacks_run_beside_each_other(project: ToyProject) -> None:

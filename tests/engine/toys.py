@@ -68,6 +68,7 @@ class Toy:
         _obey(world, name, context)
         toy_id = f"{name}@{secrets.token_hex(4)}"
         outputs = _outputs(name, inputs)
+        context.log(f"making {name}, {outputs.get('echo', 'plain')}")
         _put(world, toy_id, {"inputs": dict(inputs), "outputs": outputs})
         _note(world, f"create {name}")
         if (world / f"unhealthy-{name}").exists():

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from bedplate._resources import resource
+from bedplate.engine.parent import end_with_parent
 from bedplate.errors import EngineMissing
 
 VERSION: Final = "3.259.0"
@@ -28,6 +29,7 @@ MINIMUM: Final = (3, 259, 0)
 TICK_S: Final = 10.0
 INSTALLER_TIMEOUT_S: Final = 600.0
 BUILD_TIMEOUT_S: Final = 3600.0
+_SCRATCH = ".installing-"
 _MODULE = "github.com/pulumi/pulumi"
 _INSTALLER = (
     "import sys; from pulumi.automation import PulumiCommand; PulumiCommand.install(root=sys.argv[1])"
@@ -124,7 +126,12 @@ def _run(command: list[str], folder: Path, what: str, timeout_s: float, progress
     began = time.monotonic()
     with (folder / "output").open("w+") as output:
         process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=end_with_parent,
         )
         try:
             while (code := _ended(process)) is None:
@@ -164,7 +171,7 @@ def _kept(binary: Path, source: Source) -> Engine:
 def _scratch() -> Iterator[Path]:
     """A folder on the cache's own file system, so that a finished engine is renamed, not copied."""
     cache_folder().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".installing-") as folder:
+    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=_SCRATCH) as folder:
         yield Path(folder)
 
 
@@ -178,6 +185,8 @@ def _alone(progress: Progress) -> Iterator[None]:
         except BlockingIOError:
             progress("waiting for another installation of the engine ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in cache_folder().glob(f"{_SCRATCH}*"):  # by one that was killed
+            shutil.rmtree(left)
         yield
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +31,7 @@ from bedplate.version import __version__
 from bedplate.workspace import Workspace
 
 PACKAGE: Final = "bedplate"
+LOG_TIMEOUT_S: Final = 5.0
 _KINDS_OF_DIFF: Final = {
     ("added", False): provider_pb2.PropertyDiff.ADD,
     ("added", True): provider_pb2.PropertyDiff.ADD_REPLACE,
@@ -289,6 +290,7 @@ def _progress(engine: str) -> Callable[[str, str], None]:
 
     def show(urn: str, line: str) -> None:
         message = engine_pb2.LogRequest(severity=engine_pb2.INFO, message=line, urn=urn, ephemeral=True)
-        stub.Log.future(message)
+        with suppress(grpc.RpcError):  # an engine that is gone shows nothing
+            stub.Log(message, timeout=LOG_TIMEOUT_S)
 
     return show
