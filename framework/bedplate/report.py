@@ -90,7 +90,7 @@ def _block(
     if span:
         where = f"{escaped(span.file)}:{span.line}:{span.column}"
         address = escaped(dotted(diagnostic.path))
-        environment = f" (environment {diagnostic.environment})" if diagnostic.environment else ""
+        environment = f" ({_environments(diagnostic.environment)})" if diagnostic.environment else ""
         arrow = paint(" " * gutter + "-->", "frame")
         lines.append(
             f"{arrow} {where}{'  ' if address or environment else ''}{address}{environment}".rstrip()
@@ -108,6 +108,10 @@ def _block(
     if diagnostic.help:
         lines.append(f"{edge} help: {escaped(diagnostic.help)}")
     return "\n".join(lines)
+
+
+def _environments(names: str) -> str:
+    return f"environment{'s' if ',' in names else ''} {names}"
 
 
 def _note(span: Span) -> str:
@@ -133,11 +137,11 @@ def _excerpt(span: Span, secrets: Sequence[Span], width: int) -> _Excerpt:
         cell = _cell(index, character, masks)
         if start <= index < end:
             first = len(cells) if first < 0 else first
-            last = len(cells) + max(len(cell), 1)
+            last = len(cells) + len(cell)
         cells.extend(cell)
     if first < 0:
         first, last = len(cells), len(cells) + 1
-    return _window(cells, first, min(last, len(cells)), width)
+    return _window(cells, first, max(min(last, len(cells)), first + 1), width)
 
 
 def _cell(index: int, character: str, masks: Sequence[tuple[int, int]]) -> str:

@@ -13,7 +13,7 @@ from typing import cast
 import yaml
 
 from bedplate.diagnostics import Diagnostic, Related
-from bedplate.spec.tree import Map, Node, Place, Scalar, Seq, Source
+from bedplate.spec.tree import Map, Node, Place, Scalar, Seq, Source, unreadable
 from bedplate.spec.yaml_problems import describe
 
 DEPTH = 64
@@ -62,6 +62,7 @@ class _Open:
     is_map: bool
     anchor: str | None
     size_before: int
+    refused: Scalar | None = None
     items: dict[str, Node] = field(default_factory=dict)
     keys: dict[str, Place] = field(default_factory=dict)
     values: list[Node] = field(default_factory=list)
@@ -101,13 +102,11 @@ class _Composer:
 
     def scalar(self, event: yaml.ScalarEvent) -> None:
         tag, place = event.tag, self.place(event)
-        if tag is not None:
-            if tag not in _TEXT_TAGS and tag not in _VALUE_TAGS:
-                self.unknown_tag(tag, place)
-            plain = tag in _VALUE_TAGS
-        else:
-            plain = event.style in (None, "") and event.implicit[0]
+        unquoted = event.style in (None, "") and event.implicit[0]
+        plain = unquoted if tag is None else tag in _VALUE_TAGS
         node = Scalar(event.value, plain, place)
+        if tag is not None and not plain and tag not in _TEXT_TAGS:
+            node = self.unknown_tag(tag, place)
         before = self.size
         self.count(1, place)
         self.put(node)
@@ -118,17 +117,21 @@ class _Composer:
         if len(self.stack) >= DEPTH:
             self.stop("BP011", f"nested too deep: {DEPTH} levels are the limit", place)
         if event.tag is not None and event.tag not in (_MAP_TAGS if is_map else _SEQ_TAGS):
-            self.unknown_tag(event.tag, place)
+            refused = self.unknown_tag(event.tag, place)
+        else:
+            refused = None
         before = self.size
         self.count(1, place)
         if event.anchor is not None:
             self.anchors.pop(event.anchor, None)
-        self.stack.append(_Open(place, is_map, event.anchor, before))
+        self.stack.append(_Open(place, is_map, event.anchor, before, refused))
 
     def close(self) -> None:
         done = self.stack.pop()
         node: Node
-        if done.is_map:
+        if done.refused:
+            node = done.refused
+        elif done.is_map:
             for merged in done.merged:
                 for key, value in merged.items.items():
                     if key not in done.items:
@@ -148,7 +151,7 @@ class _Composer:
                 self.report("BP010", f"the anchor &{name} refers to itself", place)
             else:
                 self.report("BP004", f"*{name} names no anchor above it", place, hint=f"write &{name} first")
-            node = Scalar("", True, place)
+            node = Scalar("", True, place, unreadable=True)
         self.count(self.sizes.get(name, 1), place)
         self.put(node)
 
@@ -169,8 +172,9 @@ class _Composer:
         if isinstance(key, Scalar) and key.plain and key.text == "<<":
             self.merge(parent, key, value)
         elif not isinstance(key, Scalar) or not is_text(key):
-            shown = f", and {key.text} is none: quote it" if isinstance(key, Scalar) and key.text else ""
-            self.report("BP008", f"keys must be strings{shown}", key.place)
+            shown = f"; {key.text} is not: quote it" if isinstance(key, Scalar) and key.text else ""
+            if not unreadable(key):
+                self.report("BP008", f"keys must be strings{shown}", key.place)
         elif key.text in parent.items:
             first = parent.keys[key.text]
             self.report(
@@ -219,9 +223,10 @@ class _Composer:
         line = self.source.lines[start.line] if start.line < len(self.source.lines) else ""
         return Place(self.source, start.line, start.column, len(line.rstrip()))
 
-    def unknown_tag(self, tag: str, place: Place) -> None:
+    def unknown_tag(self, tag: str, place: Place) -> Scalar:
         shown = tag.replace(_CORE, "!!", 1)
         self.report("BP009", f"the tag {shown} is not part of the language", place, hint="remove the tag")
+        return Scalar("", True, place, unreadable=True)
 
     def report(
         self,

@@ -12,8 +12,8 @@ from pydantic_core import ErrorDetails
 from bedplate.diagnostics import Diagnostic, PathKey, Related, did_you_mean
 from bedplate.spec.model import model_at
 from bedplate.spec.references import References
-from bedplate.spec.tree import Map, Node, Place, Scalar, at, find, kind
-from bedplate.spec.types import NAME, name_problem
+from bedplate.spec.tree import Map, Node, Place, Scalar, at, find, kind, unreadable
+from bedplate.spec.types import NAME, SECRET_IN_SPEC, name_problem
 
 Model = TypeVar("Model", bound=BaseModel)
 Data: TypeAlias = "Scalar | list[Data] | dict[str, Data]"
@@ -39,6 +39,8 @@ def read(
     also_known: Iterable[str] = (),
 ) -> Read[Model]:
     """Reads the node at `path` as a model. `key`: its own key; `also_known`: keys read elsewhere."""
+    if unreadable(node):
+        return Read(None)
     try:
         data = _data(node)
         if isinstance(data, dict):
@@ -47,7 +49,8 @@ def read(
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         reader = _Reader(model, node, path, key or node.place, tuple(also_known))
-        return Read(None, tuple(reader.diagnostic(detail) for detail in details))
+        told = (reader.diagnostic(d) for d in details if not unreadable(at(node, d["loc"])))
+        return Read(None, tuple(told))
 
 
 def unknown_key(name: str, path: Path, place: Place, known: Iterable[str]) -> Diagnostic:
@@ -61,7 +64,7 @@ def unknown_key(name: str, path: Path, place: Place, known: Iterable[str]) -> Di
 def entries(root: Map, section: str) -> tuple[dict[str, Node], list[Diagnostic]]:
     """The entries of a mapping of named things, such as `models`, and what is wrong with their names."""
     node = root.items.get(section)
-    if node is None:
+    if node is None or unreadable(node):
         return {}, []
     place = root.keys[section]
     if not isinstance(node, Map):
@@ -94,7 +97,7 @@ def no_value(path: Path, place: Place) -> Diagnostic:
 def _collision(path: Path, name: str, first: str, key: Place, first_key: Place) -> Diagnostic:
     return Diagnostic(
         "BP113",
-        f"{first} (line {first_key.line + 1}) and {name} (line {key.line + 1}) are the same where _ becomes -",
+        f"{first} (line {first_key.line + 1}) and {name} (line {key.line + 1}) meet where _ becomes -",
         path,
         key.span(),
         "rename one of them",
@@ -156,6 +159,12 @@ class _Reader:
         return Diagnostic("BP027", message, (*self.path, *location), place.span(), help_text)
 
     def _unknown(self, location: Path, path: Path) -> Diagnostic:
+        value = at(self.node, location)
+        if "secrets" in location and isinstance(value, Scalar):
+            # Somebody may have written the secret itself: it is not shown.
+            return Diagnostic(
+                "BP110", SECRET_IN_SPEC, path, value.place.span(), "say where it is: {env: VARIABLE}"
+            )
         parent = model_at(self.model, location[:-1])
         known = [*(parent.model_fields if parent else ()), *(self.also_known if len(location) == 1 else ())]
         return unknown_key(str(path[-1]), path, find(self.node, location, at_key=True), known)
@@ -173,7 +182,7 @@ class _Reader:
 
 
 def _told(context: Mapping[str, object], path: Path, node: Node, place: Place) -> Diagnostic:
-    """What a type of the language said itself. A part of a text is pointed at where the text has no escapes."""
+    """What a type of the language said. A part of a text is pointed at where the text has no escapes."""
     within = context.get("within")
     if isinstance(within, tuple) and isinstance(node, Scalar):
         quotes = (node.place.end_column - node.place.column - len(node.text)) // 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from bedplate.diagnostics import Diagnostic, merged
 from bedplate.sections import SECTIONS
 from bedplate.spec.project import Project
+from bedplate.spec.regular import open_regular
 from bedplate.workloads import FileFact, Inputs
 
 _CHUNK_BYTES = 1024 * 1024
@@ -48,11 +48,8 @@ def _look(root: Path, path: str) -> FileFact | Diagnostic:
             return Diagnostic(
                 "BP111", f"{path} leads outside the project", help="use a file in the project's folder"
             )
-        # A FIFO would block without O_NONBLOCK; the real path has no links, and must still have none.
-        handle = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return Diagnostic("BP112", f"{path} is not a regular file")
+        # The real path has no links, and must still have none when it is opened.
+        with open_regular(real, follow=False) as file:
             digest, size = hashlib.sha256(), 0
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from bedplate.diagnostics import Diagnostic, Span, ordered
 from bedplate.spec.compose import compose
+from bedplate.spec.regular import open_regular
 from bedplate.spec.tree import Map, Place, Source
 
 FILE_BYTES = 4 * 1024 * 1024
@@ -67,13 +66,8 @@ def load_text(data: bytes, name: str, folder: Path) -> Loaded:
 def _read(path: Path) -> bytes | Diagnostic:
     here = Span(path.name, 1, 1, 2)
     try:
-        # A FIFO would block without O_NONBLOCK; a device is no file of a project.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                return Diagnostic("BP001", f"{path.name} is not a regular file", span=here)
-            data = file.read(FILE_BYTES + 1) if status.st_size <= FILE_BYTES else None
+        with open_regular(path) as file:
+            data = file.read(FILE_BYTES + 1)
     except FileNotFoundError:
         return Diagnostic(
             "BP001", f"there is no {path.name} here", span=here, help="use -C DIR for another folder"
@@ -81,7 +75,7 @@ def _read(path: Path) -> bytes | Diagnostic:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the path is not valid"
         return Diagnostic("BP001", f"{path.name} cannot be read: {reason}", span=here)
-    if data is None or len(data) > FILE_BYTES:
+    if len(data) > FILE_BYTES:
         return Diagnostic("BP002", f"{path.name} is larger than {FILE_BYTES // 1024**2} MiB", span=here)
     return data
 

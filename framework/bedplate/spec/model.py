@@ -57,12 +57,15 @@ def model_of(annotation: object) -> type[BaseModel] | None:
 
 def model_at(model: type[BaseModel] | None, path: tuple[str | int, ...]) -> type[BaseModel] | None:
     """The model that stands at `path` below `model`."""
-    found = model
+    held: object = model
     for key in path:
-        if isinstance(key, int):
+        holds, inside = inner(held)
+        if holds != ONE:
+            held = inside
             continue
-        if found is None:
+        found = model_of(held)
+        field = found.model_fields.get(str(key)) if found else None
+        if field is None:
             return None
-        field = found.model_fields.get(key)
-        found = model_of(field.annotation) if field else None
-    return found
+        held = field.annotation
+    return model_of(held)

@@ -64,7 +64,7 @@ class References:
         if root != "var" or not name:
             message = f"${{{reference}}} refers to nothing that is known"
             raise ReferenceProblem(
-                "BP107", message, f"known: ${{var.NAME}}, ${{environment.name}}. {_LITERAL}", within
+                "BP107", message, f"known: ${{var.NAME}}, ${{environment.name}}; {_LITERAL}", within
             )
         if name in self.variables:
             return self.variables[name]

@@ -46,11 +46,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scalar:
-    """A text. `plain`: written without quotes, so that it can be a number, a boolean or null."""
+    """A text. `plain`: written without quotes, so that it can be a number, a boolean or null.
+
+    `unreadable` stands where something was that the loader refused: what is wrong has been said.
+    """
 
     text: str
     plain: bool
     place: Place
+    unreadable: bool = False
 
     @property
     def is_null(self) -> bool:
@@ -120,6 +124,11 @@ def scalars(node: Node) -> Iterator[Scalar]:
         return
     for child in node.items.values() if isinstance(node, Map) else node.items:
         yield from scalars(child)
+
+
+def unreadable(node: Node | None) -> bool:
+    """Whether the loader has refused what stood here."""
+    return isinstance(node, Scalar) and node.unreadable
 
 
 def _child(node: Node, key: PathKey) -> Node | None:

@@ -27,6 +27,9 @@ Schema: TypeAlias = "dict[str, object]"
 NAME = re.compile(r"(?!x-)[a-z][a-z0-9_-]{0,39}")
 SHOWN_CHARACTERS = 60
 
+SECRET_IN_SPEC = "a secret's value cannot stand in the spec"  # noqa: S105
+
+_VARIABLE = "letters, digits and _, not beginning with a digit, such as API_KEY"
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,2})?")
 _NUMBER_LIKE = re.compile(r"[-+]?[0-9][0-9_,.eExXoOa-fA-F]*|[-+]?\.(inf|nan)", re.IGNORECASE)
@@ -152,6 +155,12 @@ class Name(Leaf):
     """A name of the language."""
 
     noun = "a name"
+
+    def read(self, value: object, references: References | None) -> object:
+        if isinstance(value, str):
+            # The key of a mapping, which is a string already.
+            return value if NAME.fullmatch(value) else refuse("BP027", *name_problem(value))
+        return super().read(value, references)
 
     def parse(self, scalar: Scalar, references: References | None) -> str:
         if not NAME.fullmatch(scalar.text):
@@ -374,8 +383,8 @@ class EnvironmentVariable(Leaf):
 
     def parse(self, scalar: Scalar, references: References | None) -> str:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", scalar.text) or scalar.text in ("true", "false"):
-            # It may be the value itself, written here by mistake: it is not repeated.
-            refuse("BP023", f"expected {self.noun}", "letters, digits and _, not beginning with a digit")
+            # It may be the value itself, written here by mistake: it is not shown.
+            refuse("BP110", f"this is no name of an environment variable, and {SECRET_IN_SPEC}", _VARIABLE)
         return scalar.text
 
     def schema(self) -> Schema:
@@ -396,7 +405,7 @@ class Secret(Leaf):
             if set(value) == {"secret"}:
                 refuse("BP027", *name_problem("the secret's name"))
         elif isinstance(value, Scalar) and not value.is_null:
-            refuse("BP110", "a secret's value cannot stand in the spec", "name it: {secret: NAME}")
+            refuse("BP110", SECRET_IN_SPEC, "name it: {secret: NAME}")
         refuse("BP022", f"expected {self.noun}")
 
     def schema(self) -> Schema:

@@ -1,0 +1,1 @@
+SPEC = "version: 1\nproject: flights\n" + "# filler\n" * 600_000
