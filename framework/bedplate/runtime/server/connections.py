@@ -33,7 +33,7 @@ _OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOM
 class State(ServerState):
     """What the connections of a worker share."""
 
-    draining = False
+    draining_since: float | None = None
     loading = True  # a connection is not kept to a worker that only says it is not ready
 
 
@@ -62,7 +62,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         self._awaits_head = False
         self._body_since = self.loop.time()
-        if self.server_state.draining or self.server_state.loading:
+        if self.server_state.draining_since is not None or self.server_state.loading:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
@@ -105,7 +105,8 @@ class Connection(HttpToolsProtocol):
     def _overdue(self, now: float) -> bool:
         if self._awaits_head and now - self._head_since > _HEAD_S:
             return True
-        return self.server_state.draining and self._idle and now - self._quiet_since > _LINGER_S
+        since = self.server_state.draining_since
+        return since is not None and self._idle and now - max(since, self._quiet_since) > _LINGER_S
 
     def abort(self) -> None:
         self.transport.abort()
@@ -135,7 +136,7 @@ class Connections:
 
     def accept(self) -> None:
         """Take connections from the shared listening socket from now on."""
-        if not self._accepting and not self._state.draining:
+        if not self._accepting and self._state.draining_since is None:
             self._accepting = True
             self._loop.add_reader(self._listener.fileno(), self._take)
 
@@ -175,14 +176,15 @@ class Connections:
         for connection in list(self._state.connections):
             if isinstance(connection, Connection):
                 connection.check(now)
-        self._loop.call_later(_DRAIN_TICK_S if self._state.draining else _TICK_S, self._tick)
+        self._loop.call_later(_TICK_S if self._state.draining_since is None else _DRAIN_TICK_S, self._tick)
 
     def refuse(self) -> None:
         """Accept nothing from this moment on."""
         if self._accepting:
             self._loop.remove_reader(self._listener.fileno())
             self._accepting = False
-        self._state.draining = True
+        if self._state.draining_since is None:
+            self._state.draining_since = self._loop.time()
 
     async def drain(self, within_s: float) -> None:
         """Answer what was accepted, and return when all connections are closed."""

@@ -91,7 +91,10 @@ class Fleet:
             raise
 
     async def _prove_one(self) -> None:
-        worker = await self._start()
+        try:
+            worker = await self._start()
+        except OSError as error:
+            raise NotProven(f"a worker cannot be started: {error.strerror}") from error
         reason = await worker.verdict(self.config.timeouts.ready_s)
         if reason is not None:
             raise NotProven(reason)
@@ -141,11 +144,22 @@ class Fleet:
             worker.kill()
         return worker
 
+    async def _started(self) -> Child | None:
+        try:
+            return await self._start()
+        except OSError as error:  # no process or file descriptor to be had: it may pass
+            self.error = f"a worker cannot be started: {error.strerror}"
+            log.write("error", "not started", reason=self.error)
+            return None
+
     async def _slot(self, worker: Child | None) -> None:
         pause = _Pause()
         while not self._stopping.is_set():
             pause.started()
-            worker = worker or await self._start()
+            worker = worker or await self._started()
+            if worker is None:
+                await self._rest(pause.take())
+                continue
             if self._answers_early():
                 worker.accept()
             failed = await self._judge(worker)

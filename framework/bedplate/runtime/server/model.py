@@ -81,7 +81,9 @@ class Model:
         started = time.perf_counter()
         found: list[Array] = self._session.run(list(outputs), dict(feeds))
         spent = (time.perf_counter() - started) / _elements(feeds)
-        self._seconds_per_element += (spent - self._seconds_per_element) * 0.1
+        # Down at once, up slowly: a run that had to wait for a core says little, a slow model says it again.
+        grown = self._seconds_per_element + (spent - self._seconds_per_element) * 0.02
+        self._seconds_per_element = min(spent, grown)
         return found
 
     def expected_s(self, feeds: Mapping[str, Array]) -> float:
