@@ -1,4 +1,4 @@
-"""The project's .bedplate/: state, secrets and logs of this machine, for its owner's eyes, never committed."""
+"""The project's .bedplate/: state, secrets and logs of this machine, its owner's alone, never committed."""
 
 from __future__ import annotations
 
