@@ -28,5 +28,6 @@ def instance(node: Node) -> object:
     if _INTEGER.fullmatch(node.text) and len(node.text) < 4000:
         return int(node.text)
     if _FLOAT.fullmatch(node.text):
-        return Decimal(node.text.replace(".inf", "Infinity").replace(".nan", "NaN"))
+        endless = re.fullmatch(r"([-+]?)\.(inf|nan)", node.text, re.IGNORECASE)
+        return float(endless.group(1) + endless.group(2)) if endless else Decimal(node.text)
     return node.text

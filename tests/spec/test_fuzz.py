@@ -6,17 +6,18 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.spec.cases import ROOT
 
 from bedplate.report import as_data, as_text
 from bedplate.spec.load import load_text
 from bedplate.spec.validate import validate
-from tests.spec.cases import ROOT
 
 SPECS = [path.read_bytes() for path in sorted(ROOT.glob("*/*/bedplate.yaml")) if path.stat().st_size < 2000]
 PIECES = [
-    b"&a ", b"*a", b"<<: ", b"!!int ", b"!x ", b"{", b"}", b"[", b"]", b": ", b"\n", b"\t", b"- ", b"? ", b"| ", b"> ",
-    b"'", b'"', b"#", b"%", b"---\n", b"...\n", b"\x00", b"\xff", b"\xc2\x85", b"\xe2\x80\xa8", b"\\u0000", b"${", b"$${",
-    b"null", b"~", b"secret", b"environments", b"override", b"extends", b"serving", b"models", b"variables", b"x-",
+    b"&a ", b"*a", b"<<: ", b"!!int ", b"!x ", b"{", b"}", b"[", b"]", b": ", b"\n", b"\t", b"- ", b"? ",
+    b"| ", b"> ", b"'", b'"', b"#", b"%", b"---\n", b"...\n", b"\x00", b"\xff", b"\xc2\x85", b"\xe2\x80\xa8",
+    b"\\u0000", b"${", b"$${", b"null", b"~", b"secret", b"environments", b"override", b"extends", b"serving",
+    b"models", b"variables", b"x-",
 ]  # fmt: skip
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from bedplate.compiler import Compiled, check, compile_project
-from bedplate.diagnostics import Diagnostic, merged, ordered
+from bedplate.diagnostics import Diagnostic, did_you_mean, merged, ordered
 from bedplate.errors import SpecError, UsageError
 from bedplate.spec.inputs import read_inputs
 from bedplate.spec.load import load
@@ -74,9 +73,9 @@ def open_project(folder: Path, environment: str) -> OpenProject:
     workspace = find_workspace(folder)
     projects = valid_projects(workspace)
     if environment not in projects:
-        near = get_close_matches(environment, projects, n=1)
+        near = did_you_mean(environment, projects)
         raise UsageError(
             f"there is no environment {environment!r} in the spec",
-            hint=f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(projects))}",
+            hint=f"did you mean {near!r}?" if near else f"there are: {', '.join(sorted(projects))}",
         )
     return OpenProject(workspace, compile_project(projects[environment]))

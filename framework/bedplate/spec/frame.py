@@ -43,7 +43,7 @@ class Version(Leaf):
         return int(scalar.text)
 
     def schema(self) -> Schema:
-        return {"enum": list(VERSIONS)}
+        return {"type": "integer", "enum": list(VERSIONS)}
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ def leaf(field: FieldInfo) -> Leaf | None:
     for item in field.metadata:
         if isinstance(item, Leaf):
             return item
-    return leaf_of(inner(field.annotation)[1])
+    holds, held = inner(field.annotation)
+    return leaf_of(held) if holds == ONE else None
 
 
 def leaf_of(annotation: object) -> Leaf | None:

@@ -411,7 +411,13 @@ class Secret(Leaf):
     def schema(self) -> Schema:
         return {
             "type": "object",
-            "properties": {"secret": Name().schema()},
+            "properties": {
+                "secret": {
+                    **Name().schema(),
+                    "description": "The name of the secret; its value comes from the environment's `secrets`.",
+                    "examples": ["delay-key"],
+                }
+            },
             "required": ["secret"],
             "additionalProperties": False,
         }
