@@ -1,0 +1,64 @@
+"""Clients that are slow on purpose, against the connections alone and with short patience."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bedplate.runtime.server import connections
+from bedplate.runtime.server.connections import Connections
+
+TOO_LONG_S = 5.0
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("_HEAD_S", 0.2), ("_BODY_S", 0.2), ("_TICK_S", 0.05)):
+        monkeypatch.setattr(connections, name, seconds)
+
+
+async def app(scope: object, receive: Callable[[], Awaitable[dict[str, str]]], send: object) -> None:
+    while (await receive())["type"] == "http.request":
+        continue
+
+
+async def trickle(data: bytes, more: bytes) -> tuple[bytes, float]:
+    """Send the data, then more of it byte by byte; what came back until the end, and when that was."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        serving = Connections(listener, app)
+        serving.accept()
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        began = time.monotonic()
+        writer.write(data)
+        answer = asyncio.ensure_future(reader.read())
+        while not answer.done() and time.monotonic() - began < TOO_LONG_S:
+            if not writer.is_closing():
+                writer.write(more)
+            await asyncio.sleep(0.02)
+        writer.close()
+        serving.refuse()
+        return await answer, time.monotonic() - began
+
+
+def test_a_head_must_arrive_in_time() -> None:
+    answer, took_s = asyncio.run(trickle(b"GET / HTTP/1.1\r\nX-A: ", b"a"))
+    assert answer == b""
+    assert took_s < TOO_LONG_S
+
+
+def test_a_connection_without_a_word_is_closed() -> None:
+    answer, took_s = asyncio.run(trickle(b"", b""))
+    assert answer == b""
+    assert took_s < TOO_LONG_S
+
+
+def test_a_body_must_arrive_in_time() -> None:
+    answer, took_s = asyncio.run(trickle(b"POST / HTTP/1.1\r\nContent-Length: 9999\r\n\r\n", b"a"))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"content-type: application/json" in answer
+    assert took_s < TOO_LONG_S
