@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bedplate.diagnostics import Diagnostic, Span, dotted
+from bedplate.secret_shapes import SHAPES
 
 SHOWN_AT_MOST = 50
 SECRETS_VALUE = "BP110"
@@ -24,9 +25,6 @@ _BESIDE_SECRET_KEY = re.compile(
     r"""(?:pass(?:word|wd|phrase)?|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?)"""
     r"""["']?\s*:\s+(?![{\[&*|>#])("(?:[^"\\]|\\.)*"?|'[^']*'?|[^,}\]#\s][^,}\]#]*)""",
     re.IGNORECASE,
-)
-_KEY_SHAPE = re.compile(
-    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bxox[abprs]-[\w-]{10,}|\bsk-[\w-]{20,}|\bAIza[\w-]{35}"
 )
 
 
@@ -155,7 +153,7 @@ def _masks(text: str, secrets: Sequence[Span]) -> list[tuple[int, int]]:
     """Where secrets' values stand in a line, from left to right, without overlaps."""
     found = [(span.column - 1, span.end_column - 1) for span in secrets]
     found += [match.span(1) for match in _BESIDE_SECRET_KEY.finditer(text)]
-    found += [match.span() for match in _KEY_SHAPE.finditer(text)]
+    found += [match.span() for match in re.finditer(SHAPES, text)]
     joined: list[tuple[int, int]] = []
     for begin, end in sorted(found):
         if joined and begin < joined[-1][1]:

@@ -63,7 +63,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class CanaryStep:
-    """A new version gets `weight_share` of the requests, an exact decimal such as "0.05", for `hold_s` seconds."""
+    """A new version gets `weight_share` (exact, such as "0.05") of the requests for `hold_s` seconds."""
 
     weight_share: str
     hold_s: int

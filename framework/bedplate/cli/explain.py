@@ -73,13 +73,10 @@ def _unknown(address: str, part: str, properties: Mapping[str, Any]) -> UsageErr
 def _type(node: Mapping[str, Any]) -> str:
     if "enum" in node:
         return f"one of {', '.join(map(str, node['enum']))}"
-    kind = node["type"]
-    words = {"object": "mapping", "array": "list", "string": "text", "integer": "whole number"}
-    text = " or ".join(words.get(item, item) for item in ([kind] if isinstance(kind, str) else kind))
+    words = {"object": "a mapping", "array": "a list"}
+    text = str(node.get("title") or words[node["type"]])
     if "minimum" in node:
         text += f" from {node['minimum']} to {node['maximum']}"
-    if "unit" in node:
-        text += f", {node['unit']}"
     return text
 
 

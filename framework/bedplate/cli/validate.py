@@ -26,16 +26,19 @@ from bedplate.cli import options, terminal
 def command(folder: Path, spec: Path | None, form: str, as_json: bool) -> int:
     """Check SPEC, or the bedplate.yaml of this folder or the nearest one above. Exit code 1 refuses it."""
     from bedplate.cli.project import check_file, find_workspace
-    from bedplate.report import as_data, as_text
 
     path = folder / spec if spec else find_workspace(folder).spec
     projects, diagnostics = check_file(path)
     refused = any(d.severity == "error" for d in diagnostics)
     if as_json or form == "json":
+        from bedplate.report import as_data
+
         terminal.data(
             {"valid": not refused, "environments": sorted(projects), "diagnostics": as_data(diagnostics)}
         )
     elif diagnostics:
+        from bedplate.report import as_text
+
         terminal.line(
             as_text(diagnostics, colour=terminal.coloured(error=True), width=terminal.width()), error=True
         )

@@ -43,10 +43,14 @@ class ResourceNeeds(SpecModel):
     """What the server needs, and what it may take at most."""
 
     requests: Amounts = Field(
-        Amounts(), description="What each replica is sure to get.", examples=["{cpu: 1, memory: 2Gi}"]
+        default_factory=Amounts,
+        description="What each replica is sure to get.",
+        examples=["{cpu: 1, memory: 2Gi}"],
     )
     limits: Amounts = Field(
-        Amounts(), description="What each replica gets at most.", examples=["{cpu: 2, memory: 4Gi}"]
+        default_factory=Amounts,
+        description="What each replica gets at most.",
+        examples=["{cpu: 2, memory: 4Gi}"],
     )
 
 
@@ -96,7 +100,9 @@ class Expose(SpecModel):
     port: Annotated[int, Integer(1024, 65535)] | None = Field(
         None, description="The port; left out, one is chosen and kept.", examples=["8080"]
     )
-    auth: Auth = Field(Auth(), description="Who may call.", examples=["{api_key: {secret: delay-key}}"])
+    auth: Auth = Field(
+        default_factory=Auth, description="Who may call.", examples=["{api_key: {secret: delay-key}}"]
+    )
 
 
 class Model(SpecModel):
@@ -112,19 +118,23 @@ class Model(SpecModel):
         1, description="How many processes answer.", examples=["3"]
     )
     resources: ResourceNeeds = Field(
-        ResourceNeeds(),
+        default_factory=ResourceNeeds,
         description="What the server needs, and what it may take at most.",
         examples=["{limits: {cpu: 2, memory: 4Gi}}"],
     )
     slo: Objectives = Field(
-        Objectives(), description="Service level objectives.", examples=["{p95: 100ms, error_rate: 0.1%}"]
+        default_factory=Objectives,
+        description="Service level objectives.",
+        examples=["{p95: 100ms, error_rate: 0.1%}"],
     )
     rollout: Rollout = Field(
-        Rollout(),
+        default_factory=Rollout,
         description="How a change reaches the callers.",
         examples=["{canary: [{weight: 5%, hold: 1h}]}"],
     )
-    expose: Expose = Field(Expose(), description="Where the server listens.", examples=["{port: 8080}"])
+    expose: Expose = Field(
+        default_factory=Expose, description="Where the server listens.", examples=["{port: 8080}"]
+    )
 
 
 def files(entries: Mapping[str, Model]) -> Iterator[tuple[tuple[str, ...], str]]:

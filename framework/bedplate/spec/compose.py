@@ -25,7 +25,7 @@ _VALUE_TAGS = frozenset(f"{_CORE}{name}" for name in ("int", "float", "bool", "n
 _MAP_TAGS = frozenset({"!", f"{_CORE}map"})
 _SEQ_TAGS = frozenset({"!", f"{_CORE}seq"})
 # What YAML 1.2 calls no string; the 1.1 words (yes, no, on, off) are texts to this language.
-_NOT_TEXT = re.compile(
+_NOT_TEXT = (
     r"~|null|Null|NULL|true|True|TRUE|false|False|FALSE|0o[0-7]+|0x[0-9a-fA-F]+"
     r"|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)|"
 )
@@ -35,7 +35,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def is_text(scalar: Scalar) -> bool:
     """Whether YAML 1.2 reads a scalar as a string."""
-    return not (scalar.plain and _NOT_TEXT.fullmatch(scalar.text))
+    return not (scalar.plain and re.fullmatch(_NOT_TEXT, scalar.text))
 
 
 def compose(text: str, source: Source) -> tuple[Node | None, list[Diagnostic]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bedplate.diagnostics import did_you_mean
 
-_OPEN = re.compile(r"\$\$\{|\$\{")
+_OPEN = r"\$\$\{|\$\{"
 
 
 class ReferenceProblem(Exception):
@@ -37,7 +37,7 @@ class References:
             return text
         parts: list[str] = []
         position = 0
-        for opening in _OPEN.finditer(text):
+        for opening in re.finditer(_OPEN, text):
             if opening.start() < position:
                 continue
             parts.append(text[position : opening.start()])

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from bedplate.diagnostics import did_you_mean
 from bedplate.graph import SecretRef
+from bedplate.secret_shapes import looks_like_a_secret
 from bedplate.spec.references import ReferenceProblem, References
 from bedplate.spec.tree import Scalar
 
@@ -30,10 +31,11 @@ SHOWN_CHARACTERS = 60
 SECRET_IN_SPEC = "a secret's value cannot stand in the spec"  # noqa: S105
 
 _VARIABLE = "letters, digits and _, not beginning with a digit, such as API_KEY"
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,2})?")
-_NUMBER_LIKE = re.compile(r"[-+]?[0-9][0-9_,.eExXoOa-fA-F]*|[-+]?\.(inf|nan)", re.IGNORECASE)
-_DURATION = re.compile(r"(?=[0-9])(\d{1,9}d)?(\d{1,9}h)?(\d{1,9}m(?!s))?(\d{1,9}s)?(\d{1,9}ms)?", re.ASCII)
+# Patterns are compiled when they are first used: most specs use few of the types.
+_INTEGER = r"[-+]?(0|[1-9][0-9]{0,17})"
+_NUMBER = r"[-+]?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,2})?"
+_NUMBER_LIKE = r"(?i)[-+]?[0-9][0-9_,.xoa-f]*|[-+]?\.(inf|nan)"
+_DURATION = r"(?a)(?=[0-9])(\d{1,9}d)?(\d{1,9}h)?(\d{1,9}m(?!s))?(\d{1,9}s)?(\d{1,9}ms)?"
 _SECONDS = {
     "d": Decimal(86400),
     "h": Decimal(3600),
@@ -41,19 +43,14 @@ _SECONDS = {
     "s": Decimal(1),
     "ms": Decimal("0.001"),
 }
-_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,12})?)%")
-_QUANTITY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)(m|k|Ki|[MGTPE]i?)?")
+_PERCENT = r"([0-9]{1,3}(?:\.[0-9]{1,12})?)%"
+_QUANTITY = r"([0-9]{1,18}(?:\.[0-9]{1,9})?)(m|k|Ki|[MGTPE]i?)?"
 _SCALE = {
     "m": Decimal("0.001"), "": Decimal(1),
     **{unit: Decimal(1000) ** power for power, unit in enumerate(("k", "M", "G", "T", "P", "E"), 1)},
     **{unit: Decimal(1024) ** power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)},
 }  # fmt: skip
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-# Keys of well-known services: no text of a spec has a reason to look like one.
-SECRET_SHAPE = re.compile(
-    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[0-9A-Za-z]{30,}|\bxox[abprs]-[0-9A-Za-z-]{10,}"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY|\bsk-[0-9A-Za-z_-]{20,}|\bAIza[0-9A-Za-z_-]{35}"
-)
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 
 
 def refuse(
@@ -66,7 +63,7 @@ def refuse(
 
 def shown(scalar: Scalar) -> str:
     """The text of a scalar for a message; never one that looks like a key of a well-known service."""
-    if SECRET_SHAPE.search(scalar.text):
+    if looks_like_a_secret(scalar.text):
         return "a secret"
     text = scalar.text if len(scalar.text) <= SHOWN_CHARACTERS else scalar.text[:SHOWN_CHARACTERS] + "…"
     return text if scalar.plain else f'"{text}"'
@@ -108,15 +105,14 @@ class Leaf:
         return core_schema.with_info_plain_validator_function(validate)
 
 
-@dataclass(frozen=True)
 class Text(Leaf):
     """Any text, quoted or not: `NO` and `1.10` are those texts. `${...}` is resolved."""
 
     def parse(self, scalar: Scalar, references: References | None) -> str:
-        control = _CONTROL.search(scalar.text)
+        control = None if scalar.text.isprintable() else re.search(_CONTROL, scalar.text)
         if control:
             refuse("BP023", f"a text cannot hold the character U+{ord(control.group()):04X}")
-        if SECRET_SHAPE.search(scalar.text):
+        if looks_like_a_secret(scalar.text):
             refuse("BP110", "this looks like the value of a secret", "name a secret instead: {secret: NAME}")
         try:
             return (references or References.none()).resolve(scalar.text)
@@ -127,7 +123,6 @@ class Text(Leaf):
         return {"type": ["string", "number", "boolean"]}
 
 
-@dataclass(frozen=True)
 class FilePath(Text):
     """A file of the project: relative, with forward slashes, and not out of the folder."""
 
@@ -150,7 +145,6 @@ class FilePath(Text):
         }
 
 
-@dataclass(frozen=True)
 class Name(Leaf):
     """A name of the language."""
 
@@ -190,7 +184,7 @@ class Integer(Leaf):
     noun = "a whole number"
 
     def parse(self, scalar: Scalar, references: References | None) -> int:
-        if not scalar.plain or not _INTEGER.fullmatch(scalar.text):
+        if not scalar.plain or not re.fullmatch(_INTEGER, scalar.text):
             self.wrong(scalar, _number_help(scalar, self.noun))
         value = int(scalar.text)
         if not self.low <= value <= self.high:
@@ -210,7 +204,7 @@ class Number(Leaf):
     noun = "a number"
 
     def parse(self, scalar: Scalar, references: References | None) -> Decimal:
-        if not scalar.plain or not _NUMBER.fullmatch(scalar.text):
+        if not scalar.plain or not re.fullmatch(_NUMBER, scalar.text):
             self.wrong(scalar, _number_help(scalar, self.noun))
         value = Decimal(scalar.text)
         if not self.low <= value <= self.high:
@@ -222,14 +216,13 @@ class Number(Leaf):
 
 
 def _number_help(scalar: Scalar, noun: str) -> str | None:
-    if not scalar.plain and _NUMBER.fullmatch(scalar.text):
+    if not scalar.plain and re.fullmatch(_NUMBER, scalar.text):
         return "write it without quotes"
-    if _NUMBER_LIKE.fullmatch(scalar.text):
+    if re.fullmatch(_NUMBER_LIKE, scalar.text):
         return f"write {noun} in decimal digits, such as {'3' if 'whole' in noun else '0.5'}"
     return None
 
 
-@dataclass(frozen=True)
 class Boolean(Leaf):
     noun = "true or false"
 
@@ -252,7 +245,7 @@ class Duration(Leaf):
     noun = "a duration, such as 90s, 100ms or 1h30m"
 
     def parse(self, scalar: Scalar, references: References | None) -> Decimal:
-        found = _DURATION.fullmatch(scalar.text)
+        found = re.fullmatch(_DURATION, scalar.text)
         if not found:
             bare = scalar.text.isdecimal()
             self.wrong(
@@ -288,9 +281,9 @@ class Percent(Leaf):
     noun = "a percentage, such as 5% or 0.1%"
 
     def parse(self, scalar: Scalar, references: References | None) -> Decimal:
-        found = _PERCENT.fullmatch(scalar.text)
+        found = re.fullmatch(_PERCENT, scalar.text)
         if not found:
-            bare = _NUMBER.fullmatch(scalar.text)
+            bare = re.fullmatch(_NUMBER, scalar.text)
             self.wrong(scalar, f"say the unit: {scalar.text}%" if bare else None)
         share = Decimal(found.group(1)) / 100
         if share <= 0 or share > 1 or (self.below_hundred and share == 1):
@@ -305,14 +298,13 @@ class Percent(Leaf):
         return {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,12})?%$"}
 
 
-@dataclass(frozen=True)
 class Memory(Leaf):
     """An amount of memory in whole bytes, as Kubernetes reads quantities."""
 
     noun = "an amount of memory, such as 512Mi or 2Gi"
 
     def parse(self, scalar: Scalar, references: References | None) -> int:
-        found = _QUANTITY.fullmatch(scalar.text)
+        found = re.fullmatch(_QUANTITY, scalar.text)
         if not found:
             self.wrong(
                 scalar, "units Ki, Mi, Gi, Ti (of 1024) or k, M, G, T (of 1000); a bare number is bytes"
@@ -329,17 +321,16 @@ class Memory(Leaf):
         return int(amount)
 
     def schema(self) -> Schema:
-        return {"type": ["string", "number"], "pattern": f"^{_QUANTITY.pattern}$"}
+        return {"type": ["string", "number"], "pattern": f"^{_QUANTITY}$"}
 
 
-@dataclass(frozen=True)
 class Cpu(Leaf):
     """An amount of CPU in cores, exact to the thousandth, as Kubernetes reads quantities."""
 
     noun = "an amount of CPU, such as 2, 0.5 or 500m"
 
     def parse(self, scalar: Scalar, references: References | None) -> Decimal:
-        found = _QUANTITY.fullmatch(scalar.text)
+        found = re.fullmatch(_QUANTITY, scalar.text)
         if not found or found.group(2) not in (None, "m"):
             self.wrong(scalar, "cores, or thousandths of a core with m")
         cores = Decimal(found.group(1)) * _SCALE[found.group(2) or ""]
@@ -375,7 +366,6 @@ class OneOf(Leaf):
         return {"enum": list(self.words)}
 
 
-@dataclass(frozen=True)
 class EnvironmentVariable(Leaf):
     """The name of a variable of the process environment."""
 
@@ -391,7 +381,6 @@ class EnvironmentVariable(Leaf):
         return {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,127}$"}
 
 
-@dataclass(frozen=True)
 class Secret(Leaf):
     """`{secret: NAME}`: a secret by name. Its value is no part of a spec, and is never repeated."""
 
@@ -414,7 +403,7 @@ class Secret(Leaf):
             "properties": {
                 "secret": {
                     **Name().schema(),
-                    "description": "The name of the secret; its value comes from the environment's `secrets`.",
+                    "description": "The name of the secret; the environment says where its value is.",
                     "examples": ["delay-key"],
                 }
             },

@@ -1,0 +1,16 @@
+"""What the keys of well-known services look like: no text of a spec may, and no report shows one."""
+
+from __future__ import annotations
+
+import re
+
+SHAPES = (
+    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[0-9A-Za-z]{30,}|\bxox[abprs]-[0-9A-Za-z-]{10,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY|\bsk-[0-9A-Za-z_-]{20,}|\bAIza[0-9A-Za-z_-]{35}"
+)
+# The shortest text that can hold one of them: almost every text is settled by its length.
+_SHORTEST = 15
+
+
+def looks_like_a_secret(text: str) -> bool:
+    return len(text) >= _SHORTEST and re.search(SHAPES, text) is not None

@@ -1,0 +1,105 @@
+"""validate, explain and schema as a user calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bedplate.cli import run
+
+VALID = "version: 1\nproject: flights\nmodels: {delay: {path: delay.onnx}}\nserving: {delay: {}}\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "bedplate.yaml").write_text(VALID)
+    (tmp_path / "delay.onnx").write_bytes(b"model")
+    return tmp_path
+
+
+def test_a_valid_spec(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["-C", str(project), "validate"]) == 0
+    assert capsys.readouterr().out == "bedplate.yaml is valid in local\n"
+
+
+def test_one_letter_too_few_is_shown_with_the_cure(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "bedplate.yaml").write_text(VALID.replace("path", "pth"))
+
+    assert run(["-C", str(project), "validate"]) == 1
+    said = capsys.readouterr()
+    assert "--> bedplate.yaml:3:18  models.delay.pth" in said.err
+    assert "did you mean path?" in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize("option", [["--json"], ["--format", "json"]])
+def test_the_answer_as_json(project: Path, option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["-C", str(project), "validate", *option]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "valid": True,
+        "environments": ["local"],
+        "diagnostics": [],
+    }
+
+    (project / "bedplate.yaml").write_text("version: 2\nproject: flights\n")
+    assert run(["-C", str(project), "validate", *option]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["valid"], [d["code"] for d in answer["diagnostics"]]) == (False, ["BP101"])
+
+
+def test_a_spec_of_another_name(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "other.yaml").write_text("- no\n")
+
+    assert run(["-C", str(project), "validate", "other.yaml"]) == 1
+    assert "other.yaml:1:1" in capsys.readouterr().err
+
+
+def test_a_code_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", "bp204"]) == 0
+    assert capsys.readouterr().out.startswith("# BP204: canary weights must rise\n")
+
+
+@pytest.mark.parametrize("address", ["serving.*.replicas", "serving.delay.replicas"])
+def test_a_field_is_explained(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", address]) == 0
+    assert capsys.readouterr().out == (
+        f"{address}: How many processes answer.\n"
+        "  type:     a whole number from 1 to 64\n"
+        "  default:  1\n"
+        "  example:  3\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("serving", "a mapping"),
+        ("serving.delay.rollout.canary", "a list"),
+        ("serving.delay.rollout.canary[1].hold", "a duration"),
+        ("serving.delay.rollout.canary[].weight", "required"),
+        ("environments.prod.secrets.key.env", "environment variable"),
+        ("environments.prod.override.serving.delay.replicas", "a whole number"),
+        ("version", "one of 1"),
+        ("models.delay.path", "required"),
+    ],
+)
+def test_every_kind_of_field_is_explained(
+    address: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["explain", address]) == 0
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "subject", ["BP999", "serving.delay.replica", "nothing", "", "version.x", "..", "../x"]
+)
+def test_what_nobody_can_explain(subject: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", subject]) == 2
+    assert "help:" in capsys.readouterr().err
+
+
+def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["$schema"] == "http://json-schema.org/draft-07/schema#"
