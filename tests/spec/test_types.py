@@ -5,9 +5,11 @@ from decimal import Decimal
 import pytest
 from pydantic_core import PydanticCustomError
 
+from bedplate.spec.leaf import Leaf
+from bedplate.spec.quantities import Cpu, Duration, Memory, Percent
 from bedplate.spec.references import References
 from bedplate.spec.tree import Place, Scalar, Source
-from bedplate.spec.types import Boolean, Cpu, Duration, Integer, Leaf, Memory, Number, Percent, Text
+from bedplate.spec.types import Boolean, Integer, Number, Text
 
 PLACE = Place(Source("bedplate.yaml", ("",)), 0, 0, 1)
 NUMBER = Number(Decimal(-10), Decimal(10))

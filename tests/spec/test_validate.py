@@ -66,7 +66,7 @@ def test_spans_point_at_what_an_environment_says() -> None:
 
     assert projects["local"].span(("serving", "delay", "replicas")).line == 6
     assert projects["prod"].span(("serving", "delay", "replicas")).line == 15
-    assert projects["prod"].span(("serving", "hub"), at_key=True).column == 71
+    assert projects["prod"].span(("serving", "hub"), at_key=True).column == 70
     assert projects["local"].span(("serving", "delay", "rollout", "canary")).line == 6
 
 
@@ -78,7 +78,7 @@ def test_an_entry_that_no_environment_touches_is_read_once(monkeypatch: pytest.M
         model: object, node: object, path: tuple[str, ...], *rest: object, **named: object
     ) -> object:
         reads.append(".".join(path))
-        return genuine(model, node, path, *rest, **named)  # type: ignore[type-var, arg-type]
+        return genuine(model, node, path, *rest, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr("bedplate.spec.validate.read", counting)
     environments = "".join(f"  e{i}: {{target: local}}\n" for i in range(5))

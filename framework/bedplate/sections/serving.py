@@ -11,15 +11,11 @@ from pydantic import Field
 
 from bedplate.diagnostics import Diagnostic, Related, did_you_mean
 from bedplate.spec.model import SpecModel
+from bedplate.spec.quantities import CpuValue, Duration, DurationValue, MemoryValue, Percent
 from bedplate.spec.types import (
-    CpuValue,
-    Duration,
-    DurationValue,
     Integer,
-    MemoryValue,
     NameValue,
     OneOf,
-    Percent,
     SecretValue,
 )
 from bedplate.workloads import CanaryStep, ModelRef, Resources, Service, Slo, Yielded

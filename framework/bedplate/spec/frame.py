@@ -7,19 +7,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from bedplate.spec.leaf import Leaf, Schema, refuse, shown
 from bedplate.spec.model import SpecModel
 from bedplate.spec.references import References
 from bedplate.spec.tree import Scalar
 from bedplate.spec.types import (
     BooleanValue,
     EnvironmentVariable,
-    Leaf,
     NameValue,
     OneOf,
-    Schema,
     TextValue,
-    refuse,
-    shown,
 )
 from bedplate.targets import TARGETS
 

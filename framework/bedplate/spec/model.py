@@ -8,7 +8,7 @@ from typing import Annotated, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
-from bedplate.spec.types import Leaf
+from bedplate.spec.leaf import Leaf
 
 LIST, MAPPING, ONE = "list", "mapping", "one"
 

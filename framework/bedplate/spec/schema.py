@@ -13,8 +13,9 @@ from pydantic.fields import FieldInfo
 
 from bedplate.sections import SECTIONS
 from bedplate.spec.frame import Entries, Frame, Override
+from bedplate.spec.leaf import Schema
 from bedplate.spec.model import LIST, MAPPING, inner, leaf, leaf_of
-from bedplate.spec.types import NAME, Schema
+from bedplate.spec.types import NAME
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 TITLE = "bedplate"

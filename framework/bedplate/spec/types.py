@@ -1,4 +1,4 @@
-"""The scalar types of the language: each says how its text is read, in what unit, and its JSON Schema.
+"""The scalar types of the language, but for amounts with units, which are in quantities.
 
 They stand in `Annotated`, so that a section's model is plain to read: `p95: Annotated[Decimal, Duration()]`.
 What they are given is a located Scalar; nothing here has passed YAML's resolver.
@@ -10,23 +10,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
-
-from pydantic_core import PydanticCustomError, core_schema
+from typing import Annotated
 
 from bedplate.diagnostics import did_you_mean
 from bedplate.graph import SecretRef
 from bedplate.secret_shapes import looks_like_a_secret
+from bedplate.spec.leaf import Leaf, Schema, refuse, shown
 from bedplate.spec.references import ReferenceProblem, References
 from bedplate.spec.tree import Scalar
 
-if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler
-
-Schema: TypeAlias = "dict[str, object]"
-
 NAME = re.compile(r"(?!x-)[a-z][a-z0-9_-]{0,39}")
-SHOWN_CHARACTERS = 60
 
 SECRET_IN_SPEC = "a secret's value cannot stand in the spec"  # noqa: S105
 
@@ -35,74 +28,7 @@ _VARIABLE = "letters, digits and _, not beginning with a digit, such as API_KEY"
 _INTEGER = r"[-+]?(0|[1-9][0-9]{0,17})"
 _NUMBER = r"[-+]?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,2})?"
 _NUMBER_LIKE = r"(?i)[-+]?[0-9][0-9_,.xoa-f]*|[-+]?\.(inf|nan)"
-_DURATION = r"(?a)(?=[0-9])(\d{1,9}d)?(\d{1,9}h)?(\d{1,9}m(?!s))?(\d{1,9}s)?(\d{1,9}ms)?"
-_SECONDS = {
-    "d": Decimal(86400),
-    "h": Decimal(3600),
-    "m": Decimal(60),
-    "s": Decimal(1),
-    "ms": Decimal("0.001"),
-}
-_PERCENT = r"([0-9]{1,3}(?:\.[0-9]{1,12})?)%"
-_QUANTITY = r"([0-9]{1,18}(?:\.[0-9]{1,9})?)(m|k|Ki|[MGTPE]i?)?"
-_SCALE = {
-    "m": Decimal("0.001"), "": Decimal(1),
-    **{unit: Decimal(1000) ** power for power, unit in enumerate(("k", "M", "G", "T", "P", "E"), 1)},
-    **{unit: Decimal(1024) ** power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)},
-}  # fmt: skip
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-
-
-def refuse(
-    code: str, message: str, hint: str | None = None, *, within: tuple[int, int] | None = None
-) -> NoReturn:
-    """Refuses a value. `within`: offset and length of the part of the text that is meant."""
-    context = {"code": code, "message": message, "help": hint, "within": within}
-    raise PydanticCustomError("bedplate", "{message}", context)
-
-
-def shown(scalar: Scalar) -> str:
-    """The text of a scalar for a message; never one that looks like a key of a well-known service."""
-    if looks_like_a_secret(scalar.text):
-        return "a secret"
-    text = scalar.text if len(scalar.text) <= SHOWN_CHARACTERS else scalar.text[:SHOWN_CHARACTERS] + "…"
-    return text if scalar.plain else f'"{text}"'
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """What all scalar types share. `noun` names the type in messages, with its article."""
-
-    noun = "a text"
-
-    def parse(self, scalar: Scalar, references: References | None) -> object:
-        raise NotImplementedError
-
-    def schema(self) -> Schema:
-        """The type as draft-07 JSON Schema."""
-        raise NotImplementedError
-
-    def read(self, value: object, references: References | None) -> object:
-        if isinstance(value, Scalar):
-            if value.is_null:
-                refuse("BP026", "there is no value", f"write {self.noun}, or remove the key")
-            return self.parse(value, references)
-        if isinstance(value, Mapping) and set(value) == {"secret"}:
-            refuse("BP109", f"a secret is not allowed here: expected {self.noun}")
-        refuse(
-            "BP022", f"expected {self.noun}, found {'a mapping' if isinstance(value, Mapping) else 'a list'}"
-        )
-
-    def wrong(self, scalar: Scalar, hint: str | None = None) -> NoReturn:
-        refuse("BP023", f"expected {self.noun}, found {shown(scalar)}", hint)
-
-    def __get_pydantic_core_schema__(
-        self, source: object, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
-        def validate(value: object, info: core_schema.ValidationInfo[References | None]) -> object:
-            return self.read(value, info.context)
-
-        return core_schema.with_info_plain_validator_function(validate)
 
 
 class Text(Leaf):
@@ -238,113 +164,6 @@ class Boolean(Leaf):
 
 
 @dataclass(frozen=True)
-class Duration(Leaf):
-    """A length of time in seconds, exact. `whole_seconds`: milliseconds are too fine."""
-
-    whole_seconds: bool = False
-    noun = "a duration, such as 90s, 100ms or 1h30m"
-
-    def parse(self, scalar: Scalar, references: References | None) -> Decimal:
-        found = re.fullmatch(_DURATION, scalar.text)
-        if not found:
-            bare = scalar.text.isdecimal()
-            self.wrong(
-                scalar,
-                f"say the unit: {scalar.text}s" if bare else "whole numbers; units d, h, m, s, ms, falling",
-            )
-        seconds = sum(
-            (
-                Decimal(part.rstrip("dhms")) * _SECONDS[part.lstrip("0123456789")]
-                for part in found.groups()
-                if part
-            ),
-            Decimal(0),
-        )
-        if seconds == 0:
-            refuse("BP024", f"{scalar.text} is no time at all", "a duration is longer than zero")
-        if self.whole_seconds and seconds != int(seconds):
-            refuse("BP024", f"{scalar.text} is too fine", "whole seconds here")
-        return seconds
-
-    def schema(self) -> Schema:
-        return {
-            "type": "string",
-            "pattern": r"^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m(?!s))?([0-9]+s)?([0-9]+ms)?$",
-        }
-
-
-@dataclass(frozen=True)
-class Percent(Leaf):
-    """A share as an exact decimal: `5%` is 0.05. More than 0 %; `below_hundred`: and less than 100 %."""
-
-    below_hundred: bool = False
-    noun = "a percentage, such as 5% or 0.1%"
-
-    def parse(self, scalar: Scalar, references: References | None) -> Decimal:
-        found = re.fullmatch(_PERCENT, scalar.text)
-        if not found:
-            bare = re.fullmatch(_NUMBER, scalar.text)
-            self.wrong(scalar, f"say the unit: {scalar.text}%" if bare else None)
-        share = Decimal(found.group(1)) / 100
-        if share <= 0 or share > 1 or (self.below_hundred and share == 1):
-            refuse(
-                "BP024",
-                f"{scalar.text} is out of range",
-                f"more than 0%, {'less than' if self.below_hundred else 'at most'} 100%",
-            )
-        return share
-
-    def schema(self) -> Schema:
-        return {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,12})?%$"}
-
-
-class Memory(Leaf):
-    """An amount of memory in whole bytes, as Kubernetes reads quantities."""
-
-    noun = "an amount of memory, such as 512Mi or 2Gi"
-
-    def parse(self, scalar: Scalar, references: References | None) -> int:
-        found = re.fullmatch(_QUANTITY, scalar.text)
-        if not found:
-            self.wrong(
-                scalar, "units Ki, Mi, Gi, Ti (of 1024) or k, M, G, T (of 1000); a bare number is bytes"
-            )
-        amount = Decimal(found.group(1)) * _SCALE[found.group(2) or ""]
-        if amount != int(amount):
-            refuse(
-                "BP024",
-                f"{scalar.text} is not a whole number of bytes",
-                "m means thousandths: did you mean Mi?",
-            )
-        if not 0 < amount < 2**53:
-            refuse("BP024", f"{scalar.text} is out of range", "more than nothing, less than 8Pi")
-        return int(amount)
-
-    def schema(self) -> Schema:
-        return {"type": ["string", "number"], "pattern": f"^{_QUANTITY}$"}
-
-
-class Cpu(Leaf):
-    """An amount of CPU in cores, exact to the thousandth, as Kubernetes reads quantities."""
-
-    noun = "an amount of CPU, such as 2, 0.5 or 500m"
-
-    def parse(self, scalar: Scalar, references: References | None) -> Decimal:
-        found = re.fullmatch(_QUANTITY, scalar.text)
-        if not found or found.group(2) not in (None, "m"):
-            self.wrong(scalar, "cores, or thousandths of a core with m")
-        cores = Decimal(found.group(1)) * _SCALE[found.group(2) or ""]
-        if cores * 1000 != int(cores * 1000):
-            refuse("BP024", f"{scalar.text} is too fine", "a thousandth of a core, 1m, is the smallest step")
-        if not 0 < cores <= 1024:
-            refuse("BP024", f"{scalar.text} is out of range", "from 1m to 1024")
-        return cores
-
-    def schema(self) -> Schema:
-        return {"type": ["string", "number"], "pattern": r"^[0-9]{1,18}(\.[0-9]{1,9})?m?$"}
-
-
-@dataclass(frozen=True)
 class OneOf(Leaf):
     """One of a few words."""
 
@@ -395,7 +214,7 @@ class Secret(Leaf):
                 refuse("BP027", *name_problem("the secret's name"))
         elif isinstance(value, Scalar) and not value.is_null:
             refuse("BP110", SECRET_IN_SPEC, "name it: {secret: NAME}")
-        refuse("BP022", f"expected {self.noun}")
+        return refuse("BP022", f"expected {self.noun}")
 
     def schema(self) -> Schema:
         return {
@@ -416,7 +235,4 @@ TextValue = Annotated[str, Text()]
 PathValue = Annotated[str, FilePath()]
 NameValue = Annotated[str, Name()]
 BooleanValue = Annotated[bool, Boolean()]
-DurationValue = Annotated[Decimal, Duration()]
-MemoryValue = Annotated[int, Memory()]
-CpuValue = Annotated[Decimal, Cpu()]
 SecretValue = Annotated[SecretRef, Secret()]
