@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,8 @@ from typing import Any
 import onnx
 import psutil
 from onnx import TensorProto, helper
+
+from bedplate.workspace import Workspace
 
 SPEC = """\
 version: 1
@@ -131,23 +135,33 @@ class UserProject:
             return json.load(response)["outputs"][0]["data"][0]
 
     def processes(self) -> list[psutil.Process]:
-        """Every living process that has to do with this project, by its command line."""
+        """Every living process that has to do with this project, by its command line or its folder."""
+        places = (str(self.root), str(self.runtime))
         found = []
-        for process in psutil.process_iter(["pid", "cmdline", "status"]):
-            words: Sequence[str] = process.info["cmdline"] or ()
-            ours = any(str(self.root) in word for word in words)
+        for process in psutil.process_iter(["cmdline", "cwd", "status"]):
+            words: Sequence[str] = (*(process.info["cmdline"] or ()), process.info["cwd"] or "")
+            ours = any(place in word for word in words for place in places)
             if ours and process.pid != os.getpid() and process.info["status"] != psutil.STATUS_ZOMBIE:
                 found.append(process)
         return found
 
+    @property
+    def runtime(self) -> Path:
+        """Where the sockets of the local world are."""
+        return Workspace(self.root.resolve()).world("local").runtime
+
     def end(self) -> None:
-        """Ends what a test left running, by id."""
-        for process in self.processes():
-            try:
-                process.kill()
-                process.wait(10)
-            except psutil.NoSuchProcess:
-                continue
+        """Ends what a test left running, by id; a supervisor restarts what is ended before it, so again."""
+        deadline = time.monotonic() + 30
+        while left := self.processes():
+            assert time.monotonic() < deadline, left
+            for process in left:
+                try:
+                    process.kill()
+                except psutil.NoSuchProcess:
+                    continue
+            psutil.wait_procs(left, timeout=5)
+        shutil.rmtree(self.runtime, ignore_errors=True)
 
 
 def multiplier(factor: float) -> bytes:

@@ -1,4 +1,4 @@
-"""A secret that a service uses is found nowhere in clear: not in output, logs, graph, plan, state or history."""
+"""A secret that a service uses is found nowhere in clear: output, logs, graph, plan, state, history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The joint: `up` makes a served model, a second `up` changes nothing, bare pulumi agrees, destroy leaves nothing."""
+"""The joint: `up` serves a model, again it changes nothing, bare pulumi agrees, destroy leaves nothing."""
 
 from __future__ import annotations
 

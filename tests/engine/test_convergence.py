@@ -36,7 +36,7 @@ BAD = 9
 models = st.dictionaries(st.sampled_from(MODELS), st.integers(0, 2), min_size=1)
 service = st.fixed_dictionaries(
     {"replicas": st.integers(1, 3)},
-    optional={"expose": st.just({"port": 20001}), "slo": st.just({"p95": "1s"})},
+    optional={"expose": st.just({"port": 10001}), "slo": st.just({"p95": "1s"})},
 )
 
 

@@ -21,7 +21,7 @@ def command(folder: Path, as_json: bool) -> None:
     Holds paths, never a passphrase: that stays in its file.
     """
     from bedplate.engine.install import find_engine
-    from bedplate.engine.launchers import engine_environment, write_launchers
+    from bedplate.engine.launchers import FOREIGN_PASSPHRASE, engine_environment, write_launchers
 
     workspace = find_workspace(folder)
     write_launchers(workspace)
@@ -34,5 +34,7 @@ def command(folder: Path, as_json: bool) -> None:
     if as_json:
         terminal.data(exports)
         return
+    if FOREIGN_PASSPHRASE in os.environ:
+        terminal.line(f"unset {FOREIGN_PASSPHRASE}")
     for key, value in sorted(exports.items()):
         terminal.line(f"export {key}={shlex.quote(value)}")

@@ -15,6 +15,7 @@ from bedplate.engine.secrets import PASSPHRASE, ensure_passphrase
 from bedplate.private_folder import make_private_folder
 from bedplate.workspace import Workspace
 
+FOREIGN_PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 - the name of a variable
 PLUGINS = {
     "pulumi-language-bedplate": "bedplate.engine.language_host",
     "pulumi-resource-bedplate": "bedplate.engine.provider",
@@ -40,13 +41,14 @@ def launcher(module: str) -> str:
 def engine_environment(workspace: Workspace) -> dict[str, str]:
     """The whole environment of an engine run: this process's, and where this project keeps its state.
 
-    The passphrase is created when there is none; call `ensure_passphrase` first to learn of it.
+    The passphrase is created when there is none; call `ensure_passphrase` first to learn of it. One in the
+    caller's environment is of another project: the engine would prefer it to this project's file.
     """
     make_private_folder(workspace)
     ensure_passphrase(workspace)
     workspace.state.mkdir(parents=True, exist_ok=True)
     return {
-        **os.environ,
+        **{key: value for key, value in os.environ.items() if key != FOREIGN_PASSPHRASE},
         "PULUMI_HOME": str(workspace.pulumi_home),
         "PULUMI_BACKEND_URL": workspace.state.as_uri(),
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(workspace.secrets / PASSPHRASE),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from bedplate.engine.provider.kind import ResourceFailed
-from bedplate.engine.world import store, supervision
+from bedplate.engine.world import store, supervision, token
 from bedplate.engine.world.files import locked, remove_if_empty
 from bedplate.engine.world.machine import Machine
 from bedplate.engine.world.server import ServiceFiles
@@ -30,10 +30,20 @@ def stop_program(machine: Machine, world: LocalWorld, name: str, stop_s: float) 
     machine.remove_program(world, name)
 
 
+def evict(machine: Machine, world: LocalWorld, owned: Token) -> None:
+    """Takes the port from a service, which stops. A spec gives a port to one service only, so when another
+    one of the same environment asks for it, this one is about to be removed or to be given another."""
+    files = ServiceFiles(world, owned.name)
+    stop_s = _stop_s(owned)
+    stop_program(machine, world, owned.name, stop_s)
+    files.config.unlink(missing_ok=True)
+    _end_orphan(machine, world, owned.name, stop_s)
+    token.save(files.token, owned.having(port=token.NO_PORT))
+
+
 def remove_service(machine: Machine, world: LocalWorld, owned: Token) -> None:
     """Stops the server, also one that no supervisor knows, then removes its files and its logs."""
-    given = owned.details.get("stop_s")
-    stop_s = given if isinstance(given, int) else 20
+    stop_s = _stop_s(owned)
     files = ServiceFiles(world, owned.name)
     stop_program(machine, world, owned.name, stop_s)
     # Without a configuration no supervisor that starts from now on would run it again.
@@ -46,6 +56,11 @@ def remove_service(machine: Machine, world: LocalWorld, owned: Token) -> None:
             supervision.write_config(world, supervisor.id)
         store.collect_garbage(world)
         remove_if_empty(world.artifacts)
+
+
+def _stop_s(owned: Token) -> int:
+    given = owned.details.get("stop_s")
+    return given if isinstance(given, int) else 20
 
 
 def _end_orphan(machine: Machine, world: LocalWorld, name: str, stop_s: float) -> None:

@@ -175,12 +175,12 @@ def outputs_of(owned: Token) -> dict[str, Json]:
     return {"url": f"http://{ports.HOST}:{port}", "port": port}
 
 
-def ports_of_others(world: LocalWorld, name: str) -> Iterator[int]:
-    """The ports that other services of this environment were given, whether they run or not."""
+def ports_of_others(world: LocalWorld, name: str) -> Iterator[tuple[Token, int]]:
+    """The other services of this environment with the ports they were given, whether they run or not."""
     for path in (world.root / "services").glob(f"*/{token.FILE}"):
         other = token.load(path)
         if other is not None and other.name != name:
-            yield _port(other)
+            yield other, _port(other)
 
 
 def port_in_use(port: int) -> ResourceFailed:

@@ -16,6 +16,7 @@ from bedplate.engine.world.files import read_json, write_json
 from bedplate.graph import Json
 
 FILE = "token.json"
+NO_PORT = 0  # of a service whose port was given to another
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ class Artifact:
     PROPERTIES: Final[Mapping[str, Property]] = {
         "environment": Property({"type": "string"}, replaces=True, words="environment"),
         "path": Property({"type": "string"}, words="path"),
-        "sha256": Property({"type": "string"}, words="content"),
-        "size": Property({"type": "integer"}, words="size"),
+        "sha256": Property({"type": "string"}, words="content", because="the file's content changed"),
+        "size": Property({"type": "integer"}, words="size", because="the file's content changed"),
     }
     OUTPUTS: Final[Mapping[str, Property]] = {}
     DELETE_FIRST: Final = True
@@ -54,13 +54,12 @@ class Artifact:
     ) -> Observed | None:
         world = _world(context)
         owned = _own(world, id)
-        if owned is None or "sha256" not in owned.details:
+        if owned is None:
             return None
         with failures("read the store"):
-            found = store.look(store.stored(world, str(owned.details["sha256"])))
-        if found is None:
-            return None
-        sha256, size = found
+            # Of a copy that was cut off, or that somebody removed, only the token is left.
+            found = store.look(store.stored(world, str(owned.details.get("sha256", ""))))
+        sha256, size = found or ("", 0)
         observed: dict[str, Json] = {
             "environment": token.environment_of(context.urn),
             "sha256": sha256,

@@ -7,7 +7,7 @@ leaves it as it was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bedplate.engine.provider.kind import Context, Created, Observed, Property, ResourceFailed
@@ -37,16 +37,22 @@ class Service:
         "environment": Property({"type": "string"}, replaces=True, words="environment"),
         "address": Property({"type": "string"}, replaces=True, words="address"),
         "name": Property({"type": "string"}, replaces=True, words="name"),
-        "models": Property({"type": "array", "items": _MODEL}, words="model"),
+        "models": Property(
+            {"type": "array", "items": _MODEL},
+            words="model",
+            because="another model, or its file's content changed",
+        ),
         "replicas": Property({"type": "integer"}, words="replicas"),
         "threads": Property({"type": "integer"}, words="threads"),
         "memory_bytes": Property({"type": "integer"}, required=False, words="memory limit"),
         # A running server cannot change its port, so a changed one is a new server.
         "port": Property({"type": "integer"}, required=False, replaces=True, words="port"),
         "slo_p95_s": Property({"type": "number"}, required=False, words="latency objective"),
-        "api_key": Property({"type": "object"}, required=False, words="API key"),
+        "api_key": Property(
+            {"type": "object"}, required=False, words="API key", because="the secret or its value changed"
+        ),
         "timeouts": Property(_TIMEOUTS, words="timeouts"),
-        "state": Property({"type": "string"}, words="state"),
+        "state": Property({"type": "string"}, words="state", because="it was found so in the world"),
     }
     OUTPUTS: Final[Mapping[str, Property]] = {
         "url": Property({"type": "string"}),
@@ -79,7 +85,7 @@ class Service:
         # What was applied last, which the engine has not heard of if it was killed just then.
         applied = owned.details.get("inputs") or inputs
         if not isinstance(applied, Mapping) or not applied:
-            return None  # its creation was cut off
+            return _cut_off(owned)
         seen = health.settled(self._machine, world, owned.name)
         return Observed({**applied, **observed(world, owned, seen)}, outputs_of(owned))
 
@@ -97,6 +103,8 @@ class Service:
         if owned is None:
             raise ResourceFailed(f"{wanted.address} is gone", "run bedplate up --refresh")
         with failures(f"update {wanted.address}"):
+            if owned.details.get("port") == token.NO_PORT:
+                owned = self._claim(context, world, wanted)
             self._attempt(context, world, owned, wanted).serve()
         return outputs_of(owned)
 
@@ -144,18 +152,32 @@ class Service:
         answering = self._machine.master(world, wanted.name)
         if answering is not None and wanted.port in (None, answering.port):
             return answering.port  # a creation that was cut off got that far
-        taken = set(ports_of_others(world, owned.name))
+        others = list(ports_of_others(world, owned.name))
         if wanted.port is not None:
-            if wanted.port in taken or not self._machine.port_is_free(wanted.port):
-                raise port_in_use(wanted.port)
-            return wanted.port
+            return self._wanted_port(world, wanted.port, others)
+        taken = {held for _, held in others}
         preference = owned.details.get("port")
-        if not isinstance(preference, int):
+        if not isinstance(preference, int) or preference == token.NO_PORT:
             preference = ports.preferred(context.workspace.root, wanted.environment, wanted.name)
         port = ports.choose(preference, taken, self._machine.port_is_free)
         if port is None:
             raise ResourceFailed(f"no port from {ports.FIRST} to {ports.LAST} is free")
         return port
+
+    def _wanted_port(self, world: LocalWorld, port: int, others: Sequence[tuple[Token, int]]) -> int:
+        holder = next((other for other, held in others if held == port), None)
+        if holder is not None:
+            removal.evict(self._machine, world, holder)
+        elif not self._machine.port_is_free(port):
+            raise port_in_use(port)
+        return port
+
+
+def _cut_off(owned: Token) -> Observed:
+    """A service whose creation was cut off: enough for an update to complete it, or for its removal."""
+    environment = token.environment_of(owned.urn)
+    known: dict[str, Json] = {"environment": environment, "name": owned.name, "state": "stopped"}
+    return Observed({**known, "address": owned.details["address"]}, outputs_of(owned))
 
 
 def _world(context: Context) -> LocalWorld:

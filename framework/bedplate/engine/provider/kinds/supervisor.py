@@ -27,7 +27,7 @@ class Supervisor:
     SUMMARY: Final = "The supervisord that runs a project's servers on this machine, one per environment."
     PROPERTIES: Final[Mapping[str, Property]] = {
         "environment": Property({"type": "string"}, replaces=True, words="environment"),
-        "state": Property({"type": "string"}, words="state"),
+        "state": Property({"type": "string"}, words="state", because="it was found so in the world"),
     }
     OUTPUTS: Final[Mapping[str, Property]] = {}
     DELETE_FIRST: Final = True
@@ -58,10 +58,10 @@ class Supervisor:
         if owned is None or owned.id != id:
             return None
         running = self._machine.supervisor(world)
-        if running is None:
-            return None
-        supervision.check(world, running, id)
-        return Observed({"environment": token.environment_of(context.urn), "state": "running"})
+        if running is not None:
+            supervision.check(world, running, id)
+        state = "stopped" if running is None else "running"
+        return Observed({"environment": token.environment_of(context.urn), "state": state})
 
     def update(
         self,
