@@ -19,7 +19,7 @@ from typing import NoReturn
 import click
 
 from bedplate.cli import terminal
-from bedplate.errors import BedplateError, Interrupted, SpecError
+from bedplate.errors import BedplateError, EngineError, Interrupted, SpecError
 from bedplate.version import __version__
 
 BUG = 3
@@ -121,6 +121,11 @@ def run(words: list[str]) -> int:
         return Interrupted.exit_code
     except BrokenPipeError:
         return _reader_left()
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        told = EngineError(f"{where}{error.strerror or error}", hint="mend that, then run the command again")
+        terminal.show_error(told, as_json=as_json)
+        return told.exit_code
     except Exception as bug:  # noqa: BLE001 - the one place where a bug is met
         return _bug(bug)
     return result if isinstance(result, int) else 0

@@ -15,6 +15,7 @@ SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-"}
 STYLE = {"create": "good", "update": "change", "replace": "change", "delete": "bad"}
 DOING = {"create": "creating", "update": "changing", "replace": "replacing", "delete": "deleting"}
 DONE = {"create": "created", "update": "changed", "replace": "replaced", "delete": "deleted"}
+TO = {"create": "create", "update": "change", "replace": "replace", "delete": "delete"}
 SHORT = 12
 
 
@@ -35,14 +36,13 @@ def show_change(change: Change) -> None:
         line(paint(f"        {item.reason}", "quiet"))
 
 
-def summary(changes: Sequence[Change], unchanged: int) -> str:
-    """`2 to create, 1 to change, 3 unchanged`, or that there is nothing to do."""
+def summary(changes: Sequence[Change], unchanged: int, *, done: bool = False) -> str:
+    """`2 to create, 1 to change, 3 unchanged` (done: `2 created, ...`), or that there is nothing to do."""
     if not changes:
         return f"no changes: {unchanged} resource{'s' * (unchanged != 1)} as the spec says"
-    words = {"create": "to create", "update": "to change", "replace": "to replace", "delete": "to delete"}
     counts = [
-        f"{count} {word}"
-        for action, word in words.items()
+        f"{count} {DONE[action] if done else f'to {TO[action]}'}"
+        for action in TO
         if (count := sum(change.action == action for change in changes))
     ]
     return ", ".join([*counts, f"{unchanged} unchanged"])

@@ -14,7 +14,6 @@ from bedplate.cli.project import find_workspace
 
 if TYPE_CHECKING:
     from bedplate.engine.world.observe import ServiceStatus, WorldStatus
-
     from bedplate.workspace import Workspace
 
 UNHEALTHY = 4

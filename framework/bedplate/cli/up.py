@@ -56,7 +56,8 @@ def command(
         terminal.data(_answer(session, plan))
         return 0
     if plan.changes:
-        terminal.line(f"applied: {summary(plan.changes, sum(s.unchanged for s in plan.stacks))}")
+        unchanged = sum(stack.unchanged for stack in plan.stacks)
+        terminal.line(f"applied: {summary(plan.changes, unchanged, done=True)}")
     show_services(project.workspace, environment)
     return 0
 

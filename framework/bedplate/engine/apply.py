@@ -17,6 +17,7 @@ from bedplate.engine.identity import claim
 from bedplate.engine.plan import Change, Plan, StackPlan
 from bedplate.engine.pulumi import Event, Outcome
 from bedplate.engine.session import Session, Stack, make_stacks
+from bedplate.engine.sources import pointed
 from bedplate.engine.state import NO_CHECKPOINT
 from bedplate.errors import ApplyFailed, EngineError, Interrupted, Refused, StalePlan
 
@@ -197,11 +198,11 @@ def _failures(stack: Stack, outcome: Outcome) -> list[str]:
         name = plans.resource_name(urn)
         origin = stack.origins.get(name)
         text = message.strip()
-        if not text or text == "update failed" or text == "preview failed":
+        if not text or text in ("update failed", "preview failed"):
             continue
         if origin is not None:
-            text = f"{origin.address} ({origin.file}:{origin.line}:{origin.column}): {text}"
-        elif urn and not urn.endswith(f"::{stack.graph.project}-{stack.section}-{stack.name}"):
+            text = pointed(origin, text)
+        elif urn and "pulumi:pulumi:Stack" not in urn:
             text = f"{stack.section}.{name}: {text}"
         told[text] = None
     return list(told)

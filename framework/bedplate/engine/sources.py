@@ -42,4 +42,8 @@ def pointed(origin: Origin | None, message: str) -> str:
     """`message` with the place in the spec before it: `bedplate.yaml:12:3: serving.delay: ...`."""
     if origin is None:
         return message
-    return f"{origin.file}:{origin.line}:{origin.column}: {origin.address}: {message}"
+    place = f"{origin.file}:{origin.line}:{origin.column}: "
+    if message.startswith(place):
+        return message
+    address = "" if message.startswith(origin.address) else f"{origin.address}: "
+    return f"{place}{address}{message}"
