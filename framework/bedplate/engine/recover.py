@@ -10,7 +10,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,8 @@ from bedplate.errors import Locked
 WAIT_FOR_ENGINE_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Recovered:
-    """What was found and settled, in words for the user."""
-
-    lines: tuple[str, ...]
-
-
-def recover(session: Session, *, force: bool, say: Callable[[str], None]) -> Recovered:
-    """Settles everything that a killed run left. Raises Locked while the run still lives.
+def recover(session: Session, *, force: bool, say: Callable[[str], None]) -> tuple[str, ...]:
+    """Settles everything that a killed run left, and tells what that was. Raises Locked while it still runs.
 
     `force`: also when the lock's holder is on another machine, where nobody can look whether it lives.
     """
@@ -41,7 +33,7 @@ def recover(session: Session, *, force: bool, say: Callable[[str], None]) -> Rec
         for stack in session.stacks:
             if stack.state.exists():
                 lines += _settle(session, stack, say)
-    return Recovered(tuple(lines))
+    return tuple(lines)
 
 
 def _break_lock(session: Session, force: bool) -> Iterator[str]:
