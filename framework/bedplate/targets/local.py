@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bedplate.diagnostics import Diagnostic
 from bedplate.graph import Ref, Resource, Value
+from bedplate.local_ports import FIRST, LAST
 from bedplate.spec.project import Environment
 from bedplate.targets.lowered import Lowered
 from bedplate.workloads import Artifact, ServedModel, Service, Workload
@@ -15,15 +16,27 @@ READY_S, DRAIN_S, STOP_S = 60, 10, 20
 
 
 def refuse(workload: Workload, environment: Environment) -> Iterator[Diagnostic]:
-    """A canary needs two versions behind one endpoint, which the local server cannot do yet."""
-    if isinstance(workload, Service) and workload.canary:
+    """A canary, which needs two versions behind one endpoint, and a port that may be given to another."""
+    if not isinstance(workload, Service):
+        return
+    entry = workload.address.split(".")
+    if workload.canary:
         yield Diagnostic(
             code="BP220",
             message=f"the target local of environment {environment.name} cannot do a canary rollout yet",
-            path=(*workload.address.split("."), "rollout", "canary"),
+            path=(*entry, "rollout", "canary"),
             help="leave rollout out here: a changed model is verified beside the old one, then switched",
             environment=environment.name,
             at_key=True,
+        )
+    if workload.port is not None and FIRST <= workload.port <= LAST:
+        yield Diagnostic(
+            code="BP221",
+            message=f"port {workload.port} is one that the target local of environment {environment.name} "
+            "gives out by itself",
+            path=(*entry, "expose", "port"),
+            help=f"choose one outside {FIRST} to {LAST}, or leave it out: then one is chosen and kept",
+            environment=environment.name,
         )
 
 

@@ -115,9 +115,14 @@ def test_a_stored_file_that_was_lost_or_damaged_is_seen_and_healed(fake_lab: Lab
     assert observed is not None
     assert observed.inputs == inputs
     path.unlink()
-    assert fake_lab.artifact.read(context, created.id, inputs, {}) is None
-    assert fake_lab.artifact.create(context, inputs).id == created.id
+    observed = fake_lab.artifact.read(context, created.id, inputs, {})
+    assert observed is not None
+    assert observed.inputs == {**inputs, "sha256": "", "size": 0}
+    fake_lab.artifact.update(context, created.id, observed.inputs, {}, inputs)
     assert path.read_bytes() == b"content"
+    observed = fake_lab.artifact.read(context, created.id, inputs, {})
+    assert observed is not None
+    assert observed.inputs == inputs
 
 
 def test_two_models_of_one_content_share_it_until_the_last_goes(fake_lab: Lab) -> None:

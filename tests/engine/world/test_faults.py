@@ -87,10 +87,12 @@ def test_a_stored_model_that_vanished_under_a_server_is_healed(lab: Lab) -> None
     kill(lab.master().pid)
     assert state(lab, inputs) in ("failed", "degraded")
     context = lab.context("Artifact", "delay")
-    assert lab.artifact.read(context, lab.ids["models.delay"], {}, {}) is None
+    lost = lab.artifact.read(context, lab.ids["models.delay"], {}, {})
+    assert lost is not None
+    assert (lost.inputs["sha256"], lost.inputs["size"]) == ("", 0)
     with pytest.raises(ResourceFailed, match="not in the store"):
         lab.change(inputs)
-    lab.artifact.create(context, lab.write_model())
+    lab.artifact.update(context, lab.ids["models.delay"], lost.inputs, {}, lab.write_model())
     lab.change(inputs)
     assert state(lab, inputs) == "running"
     assert lab.infer(lab.master().port) == 6.0

@@ -152,7 +152,9 @@ def test_killed_both_it_is_stopped_and_comes_back(lab: Lab) -> None:
     seen = status(lab)
     assert time.monotonic() - started < 0.5
     assert (seen.healthy, seen.services[0].state, seen.services[0].pid) == (False, "stopped", None)
-    assert lab.read_supervisor() is None
+    supervisor = lab.read_supervisor()
+    assert supervisor is not None
+    assert supervisor.inputs["state"] == "stopped"
     lab.start()
     until(lambda: state(lab, inputs) == "running", "the service runs again")
     assert lab.infer(before.port) == 6.0

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 from bedplate.engine.world import ports
+from bedplate.local_ports import FIRST, LAST
 
 
 def test_the_preference_depends_on_folder_environment_and_name() -> None:
@@ -17,13 +18,13 @@ def test_the_preference_depends_on_folder_environment_and_name() -> None:
         ports.preferred(Path("/p"), "local", "other"),
     ]
     assert all(other != one for other in others)
-    assert all(ports.FIRST <= port <= ports.LAST for port in [one, *others])
+    assert all(FIRST <= port <= LAST for port in [one, *others])
 
 
 def test_the_choice_goes_around_the_range() -> None:
     assert ports.choose(20005, (), lambda port: True) == 20005
     assert ports.choose(20005, (20005, 20006), lambda port: True) == 20007
-    assert ports.choose(ports.LAST, (ports.LAST,), lambda port: True) == ports.FIRST
+    assert ports.choose(LAST, (LAST,), lambda port: True) == FIRST
     assert ports.choose(20005, (), lambda port: False) is None
 
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import pytest
 from tests.engine.world.lab import Lab, model_bytes
 
 from bedplate.engine.provider.kind import NotHealthy, ResourceFailed
-from bedplate.engine.world import ports
+from bedplate.engine.world.observe import observe
 from bedplate.graph import Json
+from bedplate.local_ports import FIRST, LAST
 
 BAD = b"bad: no ONNX model"
+
+
+def free_port() -> int:
+    """A port that nobody has, outside those that are given out."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def serving(lab: Lab, **changes: Any) -> dict[str, Any]:
@@ -34,7 +44,7 @@ def test_created_it_serves_and_reads_as_its_inputs(any_lab: Lab) -> None:
     port = created.outputs["port"]
     assert created.outputs["url"] == f"http://127.0.0.1:{port}"
     assert isinstance(port, int)
-    assert ports.FIRST <= port <= ports.LAST
+    assert FIRST <= port <= LAST
     master = any_lab.master()
     assert (master.ready, master.port, master.workers_ready) == (True, port, 2)
     observed = any_lab.read(inputs)
@@ -153,13 +163,45 @@ def test_the_port_is_kept_when_it_comes_back(any_lab: Lab) -> None:
     assert any_lab.master().port == port
 
 
-def test_two_services_never_share_a_port(any_lab: Lab) -> None:
+def test_two_services_are_never_given_one_port(any_lab: Lab) -> None:
     any_lab.start()
     sha256 = any_lab.store()
-    first = any_lab.serve(any_lab.inputs(sha256, port=None)).outputs["port"]
-    with pytest.raises(ResourceFailed, match=f"port {first} is in use"):
-        any_lab.serve(any_lab.inputs(sha256, "other", port=first))
-    assert any_lab.serve(any_lab.inputs(sha256, "other")).outputs["port"] != first
+    first = any_lab.serve(any_lab.inputs(sha256)).outputs["port"]
+    second = any_lab.serve(any_lab.inputs(sha256, "other")).outputs["port"]
+    assert first != second
+    assert (any_lab.master("delay").port, any_lab.master("other").port) == (first, second)
+
+
+def test_a_port_moves_to_the_service_that_the_spec_gives_it_to(any_lab: Lab) -> None:
+    port = free_port()
+    inputs = serving(any_lab, port=port)
+    heir = any_lab.inputs(any_lab.store(), "other", port=port)
+    assert any_lab.serve(heir).outputs["port"] == port
+    assert any_lab.master("other").port == port
+    assert any_lab.machine.master(any_lab.world, "delay") is None
+    assert set(any_lab.machine.programs(any_lab.world)) == {"other"}
+    evicted = any_lab.read(inputs)
+    assert evicted is not None
+    assert evicted.inputs["state"] == "stopped"
+    seen = {service.name: service.port for service in observe(any_lab.workspace, "local").services}
+    assert seen == {"delay": None, "other": port}
+    any_lab.remove()
+    assert any_lab.read(inputs) is None
+    assert any_lab.master("other").ready
+
+
+def test_a_service_that_lost_its_port_gets_another_and_serves(any_lab: Lab) -> None:
+    port = free_port()
+    inputs = serving(any_lab, port=port)
+    any_lab.serve(any_lab.inputs(any_lab.store(), "other", port=port))
+    anywhere = {key: value for key, value in inputs.items() if key != "port"}
+    outputs = any_lab.change(anywhere)
+    assert outputs["port"] != port
+    assert (any_lab.master().ready, any_lab.master().port) == (True, outputs["port"])
+    assert (any_lab.master("other").ready, any_lab.master("other").port) == (True, port)
+    observed = any_lab.read(anywhere)
+    assert observed is not None
+    assert (observed.inputs, observed.outputs) == (anywhere, outputs)
 
 
 def test_a_service_of_another_stack_is_not_adopted(any_lab: Lab) -> None:

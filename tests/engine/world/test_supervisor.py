@@ -81,12 +81,19 @@ def test_it_runs_in_a_session_of_its_own_without_our_secrets(
     assert "Warning" not in (lab.world.supervisor / "supervisord.log").read_text()
 
 
-def test_killed_it_is_gone_and_comes_back_as_the_same(lab: Lab) -> None:
+def test_killed_it_is_stopped_and_comes_back_as_the_same(lab: Lab) -> None:
     first = lab.start()
     pid = pid_of(lab)
     os.kill(pid, signal.SIGKILL)
     until(lambda: gone(pid), "supervisord ends")
-    assert lab.read_supervisor() is None
+    observed = lab.read_supervisor()
+    assert observed is not None
+    assert observed.inputs == {"environment": "local", "state": "stopped"}
+    context = lab.context("Supervisor", "supervisor")
+    lab.supervisor.update(context, first, observed.inputs, {}, {**observed.inputs, "state": "running"})
+    observed = lab.read_supervisor()
+    assert observed is not None
+    assert observed.inputs["state"] == "running"
     assert lab.start() == first
     assert pid_of(lab) != pid
 

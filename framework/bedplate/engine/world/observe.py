@@ -143,14 +143,14 @@ def _service(world: LocalWorld, folder: Path, programs: Mapping[str, Program]) -
     except ResourceFailed as error:
         damage = error.message
     address = str(details.get("address", name))
-    port = details.get("port")
+    port = _port(details)
     master, program = LocalMachine().master(world, name), programs.get(name)
     return ServiceStatus(
         name=name,
         address=address,
         state="unknown" if damage else health.classify(master, program),
-        url=f"http://{HOST}:{port}" if isinstance(port, int) else None,
-        port=port if isinstance(port, int) else None,
+        url=f"http://{HOST}:{port}" if port else None,
+        port=port,
         pid=master.pid if master else None,
         workers=_workers(master),
         workers_ready=master.workers_ready if master else 0,
@@ -179,6 +179,11 @@ def _last_exit(master: Master | None) -> WorkerExit | None:
         return None
     last = master.last_exit
     return WorkerExit(last.pid, last.signal, last.code, last.at)
+
+
+def _port(details: Mapping[str, Json]) -> int | None:
+    port = details.get("port")
+    return port if isinstance(port, int) and port != token.NO_PORT else None
 
 
 def _wanted(details: Mapping[str, Json]) -> int:

@@ -8,8 +8,9 @@ import socket
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from bedplate.local_ports import FIRST, LAST
+
 HOST = "127.0.0.1"
-FIRST, LAST = 20000, 29999
 
 
 def preferred(root: Path, environment: str, name: str) -> int:

@@ -18,6 +18,7 @@ from bedplate.engine.world.server import ServiceFiles, ServiceInputs
 from bedplate.engine.world.serving import Attempt, observed, outputs_of, port_in_use, ports_of_others
 from bedplate.engine.world.token import Token
 from bedplate.graph import Json
+from bedplate.local_ports import FIRST, LAST
 from bedplate.workspace import LocalWorld
 
 _MODEL: Final = {
@@ -161,7 +162,7 @@ class Service:
             preference = ports.preferred(context.workspace.root, wanted.environment, wanted.name)
         port = ports.choose(preference, taken, self._machine.port_is_free)
         if port is None:
-            raise ResourceFailed(f"no port from {ports.FIRST} to {ports.LAST} is free")
+            raise ResourceFailed(f"no port from {FIRST} to {LAST} is free")
         return port
 
     def _wanted_port(self, world: LocalWorld, port: int, others: Sequence[tuple[Token, int]]) -> int:
