@@ -28,6 +28,7 @@ class Compiled:
     environment: str
     graphs: Mapping[str, Graph]
     origins: Mapping[str, Mapping[str, Origin]]
+    spec_digest: str = ""
 
 
 def check(project: Project) -> list[Diagnostic]:
@@ -59,6 +60,7 @@ def compile_project(project: Project) -> Compiled:
         project.environment.name,
         {section: _graph(section, lowered, project) for section, lowered in stacks.items()},
         {section: _origins(lowered, project) for section, lowered in stacks.items()},
+        project.inputs.spec,
     )
 
 

@@ -116,7 +116,8 @@ class FileFact:
 class Inputs:
     """Everything outside the spec that compiling may look at, read once by the loader.
 
-    `files` maps a path as written in the spec to what was seen of it.
+    `files` maps a path as written in the spec to what was seen of it; `spec` is the sha256 of its text.
     """
 
     files: Mapping[str, FileFact] = field(default_factory=dict)
+    spec: str = ""

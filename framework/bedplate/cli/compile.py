@@ -18,9 +18,8 @@ from bedplate.cli.project import find_workspace, valid_projects
 @click.pass_obj
 def command(folder: Path, as_json: bool, out: Path | None) -> None:
     """Write one Pulumi project per section, with a graph for every environment. Needs no engine."""
-    from bedplate.engine.stack_folder import write_stack_folder
-
     from bedplate.compiler import compile_project
+    from bedplate.engine.stack_folder import write_stack_folder
 
     workspace = find_workspace(folder)
     target = type(workspace)(out.resolve()) if out else workspace
@@ -29,7 +28,7 @@ def command(folder: Path, as_json: bool, out: Path | None) -> None:
         compiled = compile_project(project)
         for section, graph in compiled.graphs.items():
             if graph.resources or target.graph(section, compiled.environment).exists():
-                write_stack_folder(target, graph, compiled.origins[section])
+                write_stack_folder(target, graph, compiled.origins[section], compiled.spec_digest)
                 written.append(f"{target.stack(section).name}/graph.{compiled.environment}.json")
     if as_json:
         terminal.data({"folder": str(target.stacks), "graphs": written})

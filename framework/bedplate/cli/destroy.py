@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from bedplate.cli import options, terminal
-from bedplate.cli.project import open_project
+from bedplate.cli.project import open_applied
 
 
 @click.command("destroy", short_help="take everything away")
@@ -26,7 +26,7 @@ def command(folder: Path, environment: str, as_json: bool, yes: bool) -> None:
     from bedplate.engine.lock import locked
     from bedplate.engine.session import open_session
 
-    project = open_project(folder, environment)
+    project = open_applied(folder, environment)
     terminal.confirmed_or_abort(
         f"Take away everything of {project.compiled.project} in {environment}?", yes=yes
     )

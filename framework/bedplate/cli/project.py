@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedplate.compiler import Compiled, check, compile_project
+from bedplate.compiler import BASE, Compiled, check, compile_project
 from bedplate.diagnostics import Diagnostic, did_you_mean, merged, ordered
-from bedplate.errors import SpecError, UsageError
+from bedplate.errors import SpecError, StateError, UsageError
+from bedplate.graph import Graph, GraphError
+from bedplate.sections import SECTIONS
 from bedplate.spec.inputs import read_inputs
 from bedplate.spec.load import load
 from bedplate.spec.project import Project
@@ -52,7 +54,7 @@ def check_file(spec: Path) -> tuple[Mapping[str, Project], tuple[Diagnostic, ...
     validated = validate(loaded)
     if any(d.severity == "error" for d in validated.diagnostics):
         return {}, validated.diagnostics
-    projects, missing = read_inputs(validated.projects, loaded.folder)
+    projects, missing = read_inputs(validated.projects, loaded.folder, loaded.digest)
     if missing:
         return {}, ordered(
             [
@@ -84,3 +86,29 @@ def open_project(folder: Path, environment: str) -> OpenProject:
             hint=f"did you mean {near!r}?" if near else f"there are: {', '.join(sorted(projects))}",
         )
     return OpenProject(workspace, compile_project(projects[environment]))
+
+
+def open_applied(folder: Path, environment: str) -> OpenProject:
+    """The project as it was compiled last, whatever has become of its spec: what is to be looked at, mended
+    or taken away is what was applied. Raises UsageError where nothing was ever compiled.
+    """
+    from bedplate.engine.sources import read_sources, read_spec_digest
+
+    workspace = find_workspace(folder)
+    graphs = dict(_compiled_before(workspace, environment))
+    if not graphs:
+        return open_project(folder, environment)
+    project = next(iter(graphs.values())).project
+    origins = {section: read_sources(workspace.sources(section, environment)) for section in graphs}
+    digest = read_spec_digest(workspace.sources(next(iter(graphs)), environment))
+    return OpenProject(workspace, Compiled(project, environment, graphs, origins, digest))
+
+
+def _compiled_before(workspace: Workspace, environment: str) -> Iterator[tuple[str, Graph]]:
+    for section in (BASE, *SECTIONS):
+        path = workspace.graph(section, environment)
+        if path.exists():
+            try:
+                yield section, Graph.from_json(path.read_bytes())
+            except GraphError as error:
+                raise StateError(f"{path}: {error}", hint="run `bedplate compile`, then try again") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from bedplate.cli import options, terminal
-from bedplate.cli.project import open_project
+from bedplate.cli.project import open_applied
 
 
 @click.command("recover", short_help="clean up after a command that was killed")
@@ -23,7 +23,7 @@ def command(folder: Path, environment: str, as_json: bool, force: bool) -> None:
     from bedplate.engine.recover import recover
     from bedplate.engine.session import open_session
 
-    project = open_project(folder, environment)
+    project = open_applied(folder, environment)
     session = open_session(project.workspace, project.compiled)
     lines = recover(session, force=force, say=lambda text: None if as_json else terminal.line(f"  {text}"))
     if as_json:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bedplate.cli import options, terminal
-from bedplate.cli.project import open_project
+from bedplate.cli.project import open_applied
 
 
 @click.command("refresh", short_help="look at the real world and record what drifted")
@@ -23,7 +23,7 @@ def command(folder: Path, environment: str, as_json: bool) -> None:
     from bedplate.engine.lock import locked
     from bedplate.engine.session import open_session
 
-    project = open_project(folder, environment)
+    project = open_applied(folder, environment)
     with locked(project.workspace, environment, "refresh"):
         session = open_session(project.workspace, project.compiled)
         with interruptible(session.pulumi.interruption):

@@ -156,7 +156,7 @@ def _drift(events: Sequence[Event], stack: Stack) -> list[Change]:
         if "resOutputsEvent" not in event:
             continue
         metadata = event["resOutputsEvent"]["metadata"]
-        if metadata["op"] != "refresh" or metadata["type"].startswith("pulumi:"):
+        if metadata["op"] == "same" or metadata["type"].startswith("pulumi:"):
             continue
         change = plans.drift(metadata, stack.section, stack.origins)
         if change:

@@ -6,6 +6,7 @@ graph.<environment>.json and registers what it holds. There are no decisions her
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from bedplate.engine.protocol import language_pb2, language_pb2_grpc, plugin_pb2
 from bedplate.engine.redact import redact
 from bedplate.engine.registration import Program, Stopped
 from bedplate.engine.secrets import reference
-from bedplate.engine.sources import read_sources
+from bedplate.engine.sources import read_sources, read_spec_digest
 from bedplate.errors import EngineError
 from bedplate.graph import Graph, GraphError
 from bedplate.version import __version__
@@ -78,6 +79,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         folder = Path(request.info.program_directory)
         try:
             graph = load_graph(folder, request.project, request.stack)
+            refuse_stale(self._workspace, folder, request.stack)
             with grpc.insecure_channel(request.monitor_address, options=UNLIMITED) as channel:
                 self._program(graph, folder, request, channel).run()
         except EngineError as error:
@@ -119,6 +121,20 @@ def load_graph(folder: Path, project: str, stack: str) -> Graph:
             hint=again,
         )
     return graph
+
+
+def refuse_stale(workspace: Workspace, folder: Path, stack: str) -> None:
+    """Raises EngineError when the spec was edited after its graph was compiled."""
+    compiled_from = read_spec_digest(folder / f"sources.{stack}.json")
+    try:
+        spec = workspace.spec.read_bytes()
+    except FileNotFoundError:
+        return
+    if compiled_from and compiled_from != hashlib.sha256(spec).hexdigest():
+        raise EngineError(
+            f"{folder.name}/graph.{stack}.json is older than {workspace.spec.name}",
+            hint="run `bedplate compile`",
+        )
 
 
 def main(arguments: Arguments) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -125,7 +125,10 @@ def from_events(
     changes: list[Change] = []
     unchanged = 0
     for metadata in steps(events):
-        if metadata["op"] == "same":
+        told = tuple(_options(metadata))
+        if metadata["op"] == "same" and told:
+            changes.append(replace(_change({**metadata, "op": "update"}, section, origins), fields=told))
+        elif metadata["op"] == "same":
             unchanged += 1
         elif metadata["op"] in _ACTIONS:
             changes.append(_change(metadata, section, origins))
@@ -175,6 +178,17 @@ def _fields(metadata: Mapping[str, Any]) -> Iterator[FieldChange]:
             yield FieldChange(word, before, after, reason)
     if old.get("initErrors"):
         yield FieldChange("health", "not healthy", "healthy", "it was not healthy when it was last applied")
+
+
+def _options(metadata: Mapping[str, Any]) -> Iterator[FieldChange]:
+    """What the engine changes in its state alone, and calls the same: protection, and the name in the state."""
+    old, new = metadata.get("old") or {}, metadata.get("new") or {}
+    if bool(old.get("protect")) != bool(new.get("protect")):
+        before, after = bool(old.get("protect")), bool(new.get("protect"))
+        yield FieldChange("protect", before, after, "changed in the spec")
+    if old.get("urn") != new.get("urn"):
+        before, after = resource_name(str(old.get("urn"))), resource_name(str(new.get("urn")))
+        yield FieldChange("name", before, after, "renamed, and the same thing in the world")
 
 
 def _words(token: str, path: str) -> tuple[str, str]:

@@ -92,7 +92,7 @@ def open_session(workspace: Workspace, compiled: Compiled) -> Session:
     stacks = tuple(_stack(workspace, compiled, section) for section in compiled.graphs)
     for stack in stacks:
         if stack.graph.resources or stack.state.exists():
-            write_stack_folder(workspace, stack.graph, stack.origins)
+            write_stack_folder(workspace, stack.graph, stack.origins, compiled.spec_digest)
     return Session(
         workspace,
         compiled.project,

@@ -1,4 +1,4 @@
-"""The sidecar that says where in the spec each resource of a stack comes from."""
+"""The sidecar of a graph: the digest of the spec it was compiled from, and where in it each resource is."""
 
 from __future__ import annotations
 
@@ -11,17 +11,26 @@ from bedplate.graph import Origin
 from bedplate.workspace import Workspace
 
 
-def to_text(origins: Mapping[str, Origin]) -> str:
-    """The sidecar's text: resource name to address, file, line, column."""
-    data = {name: asdict(origin) for name, origin in origins.items()}
-    return json.dumps(data, sort_keys=True, indent=2) + "\n"
+def to_text(origins: Mapping[str, Origin], spec_digest: str = "") -> str:
+    """The sidecar's text: the spec's digest, and for each resource its address, file, line and column."""
+    resources = {name: asdict(origin) for name, origin in origins.items()}
+    return json.dumps({"spec": spec_digest, "resources": resources}, sort_keys=True, indent=2) + "\n"
+
+
+def read_spec_digest(path: Path) -> str:
+    """The digest of the spec that a graph was compiled from, empty where the sidecar does not say."""
+    try:
+        return str(json.loads(path.read_bytes())["spec"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def read_sources(path: Path) -> dict[str, Origin]:
     """The origins in a sidecar. One that is missing or damaged costs only the pointers to the spec."""
     try:
-        return {name: Origin(**data) for name, data in json.loads(path.read_bytes()).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        resources = json.loads(path.read_bytes())["resources"]
+        return {name: Origin(**data) for name, data in resources.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 

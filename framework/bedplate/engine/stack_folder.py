@@ -17,13 +17,15 @@ from bedplate.graph import Graph, Origin
 from bedplate.workspace import Workspace
 
 
-def write_stack_folder(workspace: Workspace, graph: Graph, origins: Mapping[str, Origin]) -> bool:
+def write_stack_folder(
+    workspace: Workspace, graph: Graph, origins: Mapping[str, Origin], spec_digest: str = ""
+) -> bool:
     """Writes what is not there byte for byte; True when anything changed."""
     written = [
         write_atomically(workspace.stacks / ".gitignore", resource("stacks", "gitignore").read_bytes()),
         write_atomically(workspace.stack(graph.section) / "Pulumi.yaml", pulumi_yaml(graph)),
         write_atomically(workspace.graph(graph.section, graph.environment), graph.to_json()),
-        write_atomically(workspace.sources(graph.section, graph.environment), to_text(origins)),
+        write_atomically(workspace.sources(graph.section, graph.environment), to_text(origins, spec_digest)),
     ]
     return any(written)
 

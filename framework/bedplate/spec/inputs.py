@@ -18,7 +18,7 @@ _CHUNK_BYTES = 1024 * 1024
 
 
 def read_inputs(
-    projects: Mapping[str, Project], root: Path
+    projects: Mapping[str, Project], root: Path, spec_digest: str = ""
 ) -> tuple[dict[str, Project], tuple[Diagnostic, ...]]:
     """The projects with what was seen of their files, and what is wrong with those."""
     facts: dict[str, FileFact | Diagnostic] = {}
@@ -36,7 +36,7 @@ def read_inputs(
                     problems[name].append(replace(fact, path=where, span=project.span(where)))
                 else:
                     seen[path] = fact
-        complete[name] = replace(project, inputs=Inputs(seen))
+        complete[name] = replace(project, inputs=Inputs(seen, spec_digest))
     return complete, merged(problems)
 
 

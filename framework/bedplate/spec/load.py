@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,13 @@ _LINE_END = "\r\n|[\n\r\x85\u2028\u2029]"
 class Loaded:
     """The tree of a spec, or None where the text gives none; and everything wrong with the text.
 
-    `folder` is the project's: absolute and without symbolic links.
+    `folder` is the project's: absolute and without symbolic links. `digest` is the sha256 of the text.
     """
 
     folder: Path
     tree: Map | None
     diagnostics: tuple[Diagnostic, ...] = ()
+    digest: str = ""
 
 
 def load(spec_path: Path) -> Loaded:
@@ -62,7 +64,8 @@ def load_text(data: bytes, name: str, folder: Path) -> Loaded:
                 help="begin with `version: 1` and `project: NAME`",
             )
         )
-    return Loaded(folder, root if isinstance(root, Map) else None, ordered(found))
+    tree = root if isinstance(root, Map) else None
+    return Loaded(folder, tree, ordered(found), hashlib.sha256(data).hexdigest())
 
 
 def _read(path: Path) -> bytes | Diagnostic:
