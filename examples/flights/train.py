@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
 import pandas as pd
 from flights import FEATURES, TEXTS, WEATHER, WHOLE_NUMBERS, Flights, data_folder, load
 from skl2onnx import convert_sklearn

@@ -201,13 +201,13 @@ def _resource_to_data(resource: Resource) -> dict[str, Json]:
         "properties": encode(resource.properties),
     }
     if resource.depends_on:
-        data["depends_on"] = sorted(resource.depends_on)
+        data["depends_on"] = [*sorted(resource.depends_on)]
     if resource.protect:
         data["protect"] = True
     if resource.ignore_changes:
-        data["ignore_changes"] = sorted(resource.ignore_changes)
+        data["ignore_changes"] = [*sorted(resource.ignore_changes)]
     if resource.aliases:
-        data["aliases"] = sorted(resource.aliases)
+        data["aliases"] = [*sorted(resource.aliases)]
     if resource.import_id is not None:
         data["import_id"] = resource.import_id
     return data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.error
 
 import pytest
+
 from tests.e2e.project import SPEC, UserProject
 
 SECRET = "canary-4f1b9c0d-value"

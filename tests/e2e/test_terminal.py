@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+
 from tests.e2e.project import SPEC, UserProject
 
 ESCAPE = re.compile(r"\x1b\[")

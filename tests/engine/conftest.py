@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.engine.project import ToyProject, await_
 
 from bedplate.engine.install import find_engine
+from tests.engine.project import ToyProject, await_
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,6 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.engine.fake_world import FakeMachine, ProviderDied
-from tests.engine.small_engine import Broken, SmallEngine
 
 from bedplate.cli.project import valid_projects
 from bedplate.compiler import compile_project
@@ -28,6 +26,8 @@ from bedplate.engine.provider.kinds.service import Service
 from bedplate.engine.provider.kinds.supervisor import Supervisor
 from bedplate.graph import Graph
 from bedplate.workspace import Workspace
+from tests.engine.fake_world import FakeMachine, ProviderDied
+from tests.engine.small_engine import Broken, SmallEngine
 
 CASES = 2_500  # in each of the four tests
 MODELS, SERVICES = ("a", "b", "c"), ("s", "t", "u")
@@ -139,10 +139,7 @@ def scratch() -> Iterator[Path]:
 
 
 def expected(graphs: Mapping[str, Graph]) -> dict[str, Any]:
-    services = {
-        r.name: (True, r.properties["replicas"], tuple(m["sha256"] for m in r.properties["models"]))  # type: ignore[index,union-attr]
-        for r in graphs["serving"].resources
-    }
+    services = {r.name: _served(r.properties) for r in graphs["serving"].resources}
     return {
         "services": services,
         "dead": [],
@@ -150,6 +147,10 @@ def expected(graphs: Mapping[str, Graph]) -> dict[str, Any]:
         "servers": len(services),
         "store": {f"sha256-{r.properties['sha256']}.onnx" for r in graphs["models"].resources},
     }
+
+
+def _served(properties: Any) -> tuple[bool, int, tuple[str, ...]]:
+    return True, properties["replicas"], tuple(model["sha256"] for model in properties["models"])
 
 
 def within(fleet: Fleet, first: Mapping[str, Graph], second: Mapping[str, Graph]) -> None:

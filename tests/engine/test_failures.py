@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.engine.project import ToyProject, toy
 
 from bedplate.graph import Resource
+from tests.engine.project import ToyProject, toy
 
 
 def test_a_failure_names_the_line_of_the_spec(project: ToyProject) -> None:

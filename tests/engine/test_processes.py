@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.engine.project import DEADLINE_S, ToyProject, await_, toy
 
 from bedplate.engine.launchers import PLUGINS, write_launchers
+from tests.engine.project import DEADLINE_S, ToyProject, await_, toy
 
 UP = ("up", "--yes", "--skip-preview")
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tests.engine.project import ToyProject, toy
-
 from bedplate.graph import Ref
+from tests.engine.project import ToyProject, toy
 
 PREVIEW = ("preview", "--expect-no-changes")
 

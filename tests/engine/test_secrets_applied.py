@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from tests.engine.project import ToyProject, everything_under, toy
 
 from bedplate.graph import SecretRef
+from tests.engine.project import ToyProject, everything_under, toy
 
 CANARY = 'canary/7f3a+9 "b"&ü'
 SOURCES = {"API": {"env": "TOY_API_KEY"}}

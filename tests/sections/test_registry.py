@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from pydantic import Field
-from tests.spec.cases import all_cases
 
 from bedplate.compiler import check, compile_project
 from bedplate.diagnostics import Diagnostic
@@ -21,6 +20,7 @@ from bedplate.spec.schema import schema
 from bedplate.spec.types import NameValue
 from bedplate.spec.validate import Validated, validate
 from bedplate.workloads import Artifact, Yielded
+from tests.spec.cases import all_cases
 
 HEAD = "version: 1\nproject: flights\n"
 

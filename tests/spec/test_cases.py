@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.spec.cases import Case, all_cases
 
 from bedplate._resources import resource
 from bedplate.cli.project import check_file
 from bedplate.diagnostics import ordered
 from bedplate.report import as_text
+from tests.spec.cases import Case, all_cases
 
 CASES = all_cases()
 PACKAGE = Path(__file__).parents[2] / "framework" / "bedplate"

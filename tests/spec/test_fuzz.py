@@ -6,11 +6,11 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.spec.cases import ROOT
 
 from bedplate.report import as_data, as_text
 from bedplate.spec.load import load_text
 from bedplate.spec.validate import validate
+from tests.spec.cases import ROOT
 
 SPECS = [path.read_bytes() for path in sorted(ROOT.glob("*/*/bedplate.yaml")) if path.stat().st_size < 2000]
 PIECES = [

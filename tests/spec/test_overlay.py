@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.spec.instance import instance
 
 from bedplate.spec.load import load_text
 from bedplate.spec.overlay import overlay
 from bedplate.spec.tree import Map
+from tests.spec.instance import instance
 
 
 def tree(text: str) -> Map:

@@ -9,14 +9,14 @@ from typing import Any
 
 import jsonschema
 import pytest
-from tests.spec.cases import Case, all_cases
-from tests.spec.instance import instance
 
 from bedplate._resources import resource
 from bedplate.sections import SECTIONS
 from bedplate.spec.load import load
 from bedplate.spec.schema import schema, to_text
 from bedplate.spec.validate import validate
+from tests.spec.cases import Case, all_cases
+from tests.spec.instance import instance
 
 # What shape, type and spelling of one place decide; the others compare places, files or exact values.
 STRUCTURAL = {

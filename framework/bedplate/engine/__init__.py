@@ -8,9 +8,9 @@ launchers.py       how the engine finds and starts both; the environment that it
 stack_folder.py    the folder of a stack, as the engine reads it; sources.py: where in the spec all is from
 install.py         finds or installs the engine itself
 session.py         one command's work: the stacks of an environment, and what is known without an engine
-apply.py           previews, applies, refreshes, destroys them; pulumi.py runs the CLI, classify.py reads its words
+apply.py           previews, applies, refreshes, destroys; pulumi.py runs the CLI, classify.py reads its words
 plan.py            what would change, in the spec's own words; saved plans
-state.py           checkpoints, and the records beside them; identity.py: whose they are; lock.py: one at a time
+state.py           checkpoints, and records beside them; identity.py: whose they are; lock.py: one at a time
 recover.py         after a command was killed
 world/             processes, sockets and files of the local target
 secrets.py         secrets by name and fingerprint; redact.py keeps their values out of every text

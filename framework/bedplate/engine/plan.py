@@ -181,14 +181,14 @@ def _fields(metadata: Mapping[str, Any]) -> Iterator[FieldChange]:
 
 
 def _options(metadata: Mapping[str, Any]) -> Iterator[FieldChange]:
-    """What the engine changes in its state alone, and calls the same: protection, and the name in the state."""
+    """What the engine changes in its state alone, and calls the same: protection, and the name there."""
     old, new = metadata.get("old") or {}, metadata.get("new") or {}
     if bool(old.get("protect")) != bool(new.get("protect")):
         before, after = bool(old.get("protect")), bool(new.get("protect"))
         yield FieldChange("protect", before, after, "changed in the spec")
     if old.get("urn") != new.get("urn"):
-        before, after = resource_name(str(old.get("urn"))), resource_name(str(new.get("urn")))
-        yield FieldChange("name", before, after, "renamed, and the same thing in the world")
+        was, is_now = resource_name(str(old.get("urn"))), resource_name(str(new.get("urn")))
+        yield FieldChange("name", was, is_now, "renamed, and the same thing in the world")
 
 
 def _words(token: str, path: str) -> tuple[str, str]:

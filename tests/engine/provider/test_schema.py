@@ -7,12 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.engine.project import ToyProject
-from tests.engine.toys import TOYS
 
 from bedplate.engine.launchers import engine_environment, write_launchers
 from bedplate.engine.provider.kinds import KINDS
 from bedplate.engine.provider.schema import exact, package_schema
+from tests.engine.project import ToyProject
+from tests.engine.toys import TOYS
 
 
 def _published(project: ToyProject) -> dict[str, object]:

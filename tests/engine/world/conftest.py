@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.engine.fake_world import FakeMachine, as_machine
-from tests.engine.world.lab import Lab
 
 from bedplate.engine.world.local import LocalMachine
+from tests.engine.fake_world import FakeMachine, as_machine
+from tests.engine.world.lab import Lab
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.engine.world.lab import Lab
 
 from bedplate.engine.provider.kind import ResourceFailed
 from bedplate.engine.world import store
+from tests.engine.world.lab import Lab
 
 
 def names(lab: Lab) -> set[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.engine.fake_world import FakeMachine, ProviderDied
 from tests.engine.world.lab import Lab
 

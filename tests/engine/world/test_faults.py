@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.engine.world.lab import Lab, model_bytes
-from tests.engine.world.test_killed import kill, state, supervisor_pid
 
 from bedplate.engine.provider.kind import NotHealthy, ResourceFailed
 from bedplate.engine.world import ports, store
 from bedplate.engine.world.observe import observe
+from tests.engine.world.lab import Lab, model_bytes
+from tests.engine.world.test_killed import kill, state, supervisor_pid
 
 
 @contextmanager

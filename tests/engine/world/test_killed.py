@@ -12,10 +12,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from tests.engine.world.lab import Lab, gone, until
-
 from bedplate.engine.world import supervisord
 from bedplate.engine.world.observe import WorldStatus, observe
+from tests.engine.world.lab import Lab, gone, until
 
 
 def serving(lab: Lab, **changes: Any) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
-from tests.engine.world.lab import until
 
 from bedplate.engine.world.logs import follow_log, last_lines
 from bedplate.workspace import Workspace
+from tests.engine.world.lab import until
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import socket
 from typing import Any
 
 import pytest
-from tests.engine.world.lab import Lab, model_bytes
 
 from bedplate.engine.provider.kind import NotHealthy, ResourceFailed
 from bedplate.engine.world.observe import observe
 from bedplate.graph import Json
 from bedplate.local_ports import FIRST, LAST
+from tests.engine.world.lab import Lab, model_bytes
 
 BAD = b"bad: no ONNX model"
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.engine.world.lab import Lab, gone, until
 
 from bedplate.engine.provider.kind import ResourceFailed
 from bedplate.engine.world import supervisord
 from bedplate.engine.world.supervisord import ProgramConfig, write_config
+from tests.engine.world.lab import Lab, gone, until
 
 
 def pid_of(lab: Lab) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from onnx import TensorProto
+
 from tests.runtime.server import served_models as models
 from tests.runtime.server.served import Server, config, entry
 

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 import httpx
 import psutil
-from tests.runtime.server.served_models import Written
 
 from bedplate.runtime.server import control
+from tests.runtime.server.served_models import Written
 
 T = TypeVar("T")
 

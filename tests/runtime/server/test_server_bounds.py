@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import psutil
 import pytest
-from tests.runtime.server.served import WITHIN_S, Server, post, raw, read_answer, row, tensor, until
 
 from bedplate.runtime.server import auth
+from tests.runtime.server.served import WITHIN_S, Server, post, raw, read_answer, row, tensor, until
 
 Serve = Callable[..., Server]
 ONE = tensor("x", "FP32", [1], [1.0])
@@ -33,6 +34,10 @@ def chunked(pieces: Iterator[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         yield b"%x\r\n%s\r\n" % (len(piece), piece)
     yield b"0\r\n\r\n"
+
+
+def few_files(pid: int) -> bool:
+    return psutil.Process(pid).num_fds() < 50
 
 
 def test_a_body_over_the_limit_is_413(shared: Server) -> None:
@@ -124,6 +129,7 @@ def test_overload_is_shed(serve: Serve) -> None:
             return next((answer for answer in answers if answer.status_code == 503), None)
 
         refused = until(shed)
+    assert refused is not None
     assert {answer.status_code for answer in answers} == {200, 503}
     assert (refused.headers["retry-after"], refused.json()) == (
         "1",
@@ -163,7 +169,7 @@ def test_a_thousand_connections_at_once(serve: Serve) -> None:
     assert server.infer("classifier", row()).status_code == 200
     assert server.status()["restarts"] == 0
     for worker in server.workers():
-        until(lambda worker=worker: psutil.Process(worker).num_fds() < 50)
+        until(partial(few_files, worker))
 
 
 def test_memory_stays_bounded_under_large_bodies(serve: Serve) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.runtime.server.served import tensor
 
 from bedplate.runtime.server import infer
 from bedplate.runtime.server.config import Limits
 from bedplate.runtime.server.model import DATATYPES, Tensor
+from tests.runtime.server.served import tensor
 
 LIMITS = Limits(body_bytes=2**20, in_flight=8, elements=1000)
 KINDS = dict(DATATYPES.values())

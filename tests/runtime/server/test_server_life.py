@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
+
 from tests.runtime.server.served import (
     WITHIN_S,
     Server,
@@ -78,6 +80,10 @@ def gone(pid: int) -> bool:
     return not psutil.pid_exists(pid)
 
 
+def restarted(server: Any, losses: int) -> bool:
+    return bool(server.status()["restarts"] == losses)
+
+
 def test_status_tells_all(serve: Serve, zoo: Zoo) -> None:
     server = serve(workers=2).started()
     status = server.status()
@@ -135,7 +141,7 @@ def test_counters_survive_a_worker_and_its_gauges_do_not(serve: Serve) -> None:
     for losses in (1, 2):
         victim = server.workers()[0]
         os.kill(victim, signal.SIGKILL)
-        until(lambda losses=losses: server.status()["restarts"] == losses)
+        until(partial(restarted, server, losses))
         until(lambda: server.status()["ready"])
         assert not list(folder.glob(f"*{victim}*"))
     page = server.client.get("/metrics").text

@@ -20,11 +20,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
-from tests.runtime.server import served_models as models
-from tests.runtime.server.served import Server, config, until
 
 from bedplate.runtime.server import model, onnx_bytes
 from bedplate.runtime.server.config import Config, ModelFile, parse
+from tests.runtime.server import served_models as models
+from tests.runtime.server.served import Server, config, until
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from tests.runtime.server.served import Server, post, raw, row, tensor
 
 
@@ -164,7 +165,7 @@ def test_other_contents_are_415(shared: Server, header: str) -> None:
         (tensor("x", "FP32", [4], [1, 2, 3, 4]), "1 dimensions"),
         (tensor("x", "FP32", [1, 3], [1, 2, 3]), "[-1, 4]"),
         (tensor("x", "FP32", [-1, 4], [1, 2, 3, 4]), "whole numbers"),
-        (tensor("x", "FP32", [1.0, 4], [1, 2, 3, 4]), "whole numbers"),
+        (tensor("x", "FP32", [1.0, 4], [1, 2, 3, 4]), "whole numbers"),  # type: ignore[list-item]
         (tensor("x", "FP32", [True, 4], [1, 2, 3, 4]), "whole numbers"),
         (tensor("x", "FP32", [2**40, 4], [1, 2, 3, 4]), "more than 10000 elements"),
         (tensor("x", "FP32", [10**9, 4], [1]), "more than 10000 elements"),

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from tests.runtime.server.served import Server
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
+
+from tests.runtime.server.served import Server
 
 
 @pytest.fixture

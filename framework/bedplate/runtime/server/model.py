@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_state  # type: ignore[import-untyped]
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from bedplate.runtime.server import onnx_bytes
 from bedplate.runtime.server.config import Config, ModelFile
