@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from bedplate.engine.provider.kind import ResourceFailed
-from bedplate.engine.world.machine import Machine, Master, Model, Program, Worker
+from bedplate.engine.world import typed
+from bedplate.engine.world.machine import Machine, Master, Model, Program, ProgramState, Worker
 from bedplate.workspace import LocalWorld
 
 
@@ -45,7 +46,7 @@ class FakeServer:
             port=self.config["port"],
             workers=ready if self.ready else (),
             workers_wanted=workers,
-            models=tuple(Model.model_validate(model) for model in self.config["models"]),
+            models=tuple(typed.read(Model, model, more=True) for model in self.config["models"]),
             error=self.error,
             started_at=0,
         )
@@ -57,13 +58,11 @@ class FakeProgram:
 
     name: str
     command: list[str]
-    state: str = "STOPPED"
+    state: ProgramState = "STOPPED"
     pid: int = 0
 
     def info(self) -> Program:
-        return Program(
-            name=self.name, statename=self.state, pid=self.pid, start=0, stop=0, exitstatus=0, spawnerr=""
-        )
+        return Program(self.name, self.state, self.pid, started_at=0, stopped_at=0, exit_code=0, error="")
 
 
 @dataclass

@@ -11,8 +11,7 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from bedplate.engine.world import typed
 from bedplate.engine.world.machine import Master
 
 STATUS_TIMEOUT_S = 1.0
@@ -26,8 +25,9 @@ class NoAnswer(Exception):
 def status(path: Path) -> Master | None:
     """What the server says of itself, None if none answers within a second."""
     try:
-        return Master.model_validate(_last(path, {"command": "status"}, STATUS_TIMEOUT_S))
-    except (NoAnswer, ValidationError):
+        # A server of a later bedplate may say more.
+        return typed.read(Master, _last(path, {"command": "status"}, STATUS_TIMEOUT_S), more=True)
+    except (NoAnswer, typed.Misfit):
         return None
 
 

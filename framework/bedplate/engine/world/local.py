@@ -6,21 +6,27 @@ import contextlib
 import os
 import select
 import time
-import xmlrpc.client
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from pydantic import TypeAdapter
-
 from bedplate.engine.provider.kind import ResourceFailed
-from bedplate.engine.world import control, ports, supervisord
+from bedplate.engine.world import control, ports, supervisord, typed
 from bedplate.engine.world.machine import Master, Program
 from bedplate.workspace import LocalWorld
 
 # Faults of supervisord that say: it is so already.
 _SHUTTING_DOWN, _BAD_NAME, _ALREADY_ADDED, _NOT_RUNNING = 6, 10, 90, 70
-_PROGRAMS: Final = TypeAdapter(tuple[Program, ...])
+# Our names of what supervisord says of a program.
+_PROGRAM: Final = {
+    "name": "name",
+    "state": "statename",
+    "pid": "pid",
+    "started_at": "start",
+    "stopped_at": "stop",
+    "exit_code": "exitstatus",
+    "error": "spawnerr",
+}
 
 
 class LocalMachine:
@@ -29,7 +35,7 @@ class LocalMachine:
     def supervisor(self, world: LocalWorld) -> str | None:
         try:
             return str(supervisord.call(world, "getIdentification", timeout_s=1))
-        except (supervisord.Unreachable, xmlrpc.client.Fault):
+        except (supervisord.Unreachable, supervisord.Fault):
             return None
 
     def start_supervisor(self, world: LocalWorld) -> None:
@@ -51,9 +57,10 @@ class LocalMachine:
     def programs(self, world: LocalWorld) -> Mapping[str, Program]:
         try:
             answer = supervisord.call(world, "getAllProcessInfo", timeout_s=1)
-        except (supervisord.Unreachable, xmlrpc.client.Fault):
+        except (supervisord.Unreachable, supervisord.Fault):
             return {}
-        return {program.name: program for program in _PROGRAMS.validate_python(answer)}
+        programs = map(_program, answer) if isinstance(answer, list) else ()
+        return {program.name: program for program in programs}
 
     def add_program(self, world: LocalWorld, name: str) -> None:
         with _accepting(_ALREADY_ADDED):
@@ -92,14 +99,18 @@ class LocalMachine:
         time.sleep(seconds)
 
 
+def _program(answer: Mapping[str, object]) -> Program:
+    return typed.read(Program, {ours: answer[theirs] for ours, theirs in _PROGRAM.items()})
+
+
 @contextlib.contextmanager
 def _accepting(*faults: int, gone: bool = False) -> Iterator[None]:
     """Takes those answers for a yes; with `gone`, also a supervisor that is not there."""
     try:
         yield
-    except xmlrpc.client.Fault as fault:
-        if fault.faultCode not in faults and not (gone and fault.faultCode == _SHUTTING_DOWN):
-            raise ResourceFailed(f"supervisord refused: {fault.faultString}") from fault
+    except supervisord.Fault as fault:
+        if fault.code not in faults and not (gone and fault.code == _SHUTTING_DOWN):
+            raise ResourceFailed(f"supervisord refused: {fault}") from fault
     except supervisord.Unreachable as error:
         if not gone:
             raise ResourceFailed(f"supervisord does not answer: {error}") from error

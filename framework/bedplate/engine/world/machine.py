@@ -6,37 +6,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from bedplate.workspace import LocalWorld
 
 ProgramState = Literal["STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL", "UNKNOWN"]
 
 
-class _Fact(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Program(_Fact):
+@dataclass(frozen=True, slots=True)
+class Program:
     """A supervised process. `started_at` and `stopped_at` are Unix seconds, 0 for never."""
 
     name: str
-    state: ProgramState = Field(alias="statename")
+    state: ProgramState
     pid: int
-    started_at: float = Field(alias="start")
-    stopped_at: float = Field(alias="stop")
-    exit_code: int = Field(alias="exitstatus")
-    error: str = Field(alias="spawnerr")
+    started_at: float
+    stopped_at: float
+    exit_code: int
+    error: str
 
     @property
     def alive(self) -> bool:
         return self.state in ("STARTING", "RUNNING")
 
 
-class Worker(_Fact):
+@dataclass(frozen=True, slots=True)
+class Worker:
     """A process of a server that answers requests. `since` is in Unix seconds."""
 
     pid: int
@@ -44,16 +41,18 @@ class Worker(_Fact):
     since: float
 
 
-class Exit(_Fact):
+@dataclass(frozen=True, slots=True)
+class Exit:
     """How a worker ended: by a signal, or with a code. `at` is in Unix seconds."""
 
     pid: int
+    at: float
     signal: int | None = None
     code: int | None = None
-    at: float
 
 
-class Model(_Fact):
+@dataclass(frozen=True, slots=True)
+class Model:
     """A model as a server serves it."""
 
     name: str
@@ -61,7 +60,8 @@ class Model(_Fact):
     sha256: str
 
 
-class Master(_Fact):
+@dataclass(frozen=True, slots=True)
+class Master:
     """What a server says of itself on its control socket. Times are Unix seconds."""
 
     service: str
@@ -69,13 +69,13 @@ class Master(_Fact):
     generation: str
     ready: bool
     port: int
-    workers: tuple[Worker, ...] = ()
     workers_wanted: int
+    started_at: float
+    workers: tuple[Worker, ...] = ()
     restarts: int = 0
     last_exit: Exit | None = None
     models: tuple[Model, ...] = ()
     error: str | None = None
-    started_at: float
     listening_since: float | None = None
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import xmlrpc.client
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -127,7 +126,7 @@ def _supervisor(world: LocalWorld) -> SupervisorStatus:
     try:
         running = supervisord.call(world, "getIdentification", timeout_s=_TIMEOUT_S)
         pid = supervisord.call(world, "getPID", timeout_s=_TIMEOUT_S)
-    except (supervisord.Unreachable, xmlrpc.client.Fault):
+    except (supervisord.Unreachable, supervisord.Fault):
         return SupervisorStatus(owned is not None, alive=False, foreign=False, pid=None)
     ours = owned is not None and running == owned.id
     return SupervisorStatus(owned is not None, ours, not ours, pid if isinstance(pid, int) else None)

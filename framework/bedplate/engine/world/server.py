@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bedplate.engine.provider.kind import ResourceFailed
+from bedplate.engine.world import typed
 from bedplate.engine.world.files import read_json
 from bedplate.engine.world.machine import Model
 from bedplate.engine.world.ports import HOST
@@ -24,24 +24,22 @@ from bedplate.engine.world.token import FILE
 from bedplate.graph import Json
 from bedplate.workspace import LocalWorld
 
-NAME = r"^[a-z][a-z0-9_-]{0,62}$"
-ADDRESS = r"^[a-z][a-z0-9_.-]{0,127}$"
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_ADDRESS = re.compile(r"[a-z][a-z0-9_.-]{0,127}")
 _BODY_BYTES, _IN_FLIGHT, _ELEMENTS = 64 * 2**20, 64, 2**24
 
 
-class _Input(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Timeouts(_Input):
+@dataclass(frozen=True, slots=True)
+class Timeouts:
     """Seconds until a server must be ready, have drained, have stopped."""
 
-    ready_s: int = Field(gt=0)
-    drain_s: int = Field(gt=0)
-    stop_s: int = Field(gt=0)
+    ready_s: int
+    drain_s: int
+    stop_s: int
 
 
-class Secret(_Input):
+@dataclass(frozen=True, slots=True)
+class Secret:
     """A secret by name, where to read its value, and a keyed fingerprint of it."""
 
     secret: str
@@ -60,30 +58,49 @@ class Secret(_Input):
         return value
 
 
-class ServiceInputs(_Input):
+@dataclass(frozen=True, slots=True)
+class ServiceInputs:
     """What a graph says of a service."""
 
     environment: str
-    address: Annotated[str, Field(pattern=ADDRESS)]
-    name: Annotated[str, Field(pattern=NAME)]
-    models: tuple[Model, ...] = Field(min_length=1)
-    replicas: int = Field(gt=0)
-    threads: int = Field(gt=0)
+    address: str
+    name: str
+    models: tuple[Model, ...]
+    replicas: int
+    threads: int
+    timeouts: Timeouts
     memory_bytes: int | None = None
     port: int | None = None
     slo_p95_s: float | None = None
     api_key: Secret | None = None
-    timeouts: Timeouts
     state: str = "running"
 
     @classmethod
     def parse(cls, inputs: Mapping[str, Json]) -> ServiceInputs:
+        """Raises ResourceFailed with the first thing that is wrong."""
         try:
-            return cls.model_validate(inputs)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise ResourceFailed(f"{where}: {first['msg']}") from error
+            found = typed.read(cls, inputs)
+        except typed.Misfit as error:
+            raise ResourceFailed(str(error)) from error
+        for wrong in found._wrong():
+            raise ResourceFailed(wrong)
+        return found
+
+    def _wrong(self) -> Iterator[str]:
+        """What types do not say. Name and address become names of files."""
+        for key, value, pattern in (("name", self.name, _NAME), ("address", self.address, _ADDRESS)):
+            if not pattern.fullmatch(value):
+                yield f"{key}: {value!r} cannot be one"
+        if not self.models:
+            yield "models: there must be one at least"
+        counts = {"replicas": self.replicas, "threads": self.threads, **asdict(self.timeouts)}
+        for key, count in counts.items():
+            if count <= 0:
+                yield f"{key}: must be more than 0"
+
+    def data(self) -> dict[str, Json]:
+        """As the graph gave them."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 class ServiceFiles:
@@ -112,7 +129,7 @@ def render(
 ) -> dict[str, Json]:
     """The configuration of a server, of a new generation."""
     models: list[Json] = [
-        {**model.model_dump(), "path": str(stored(world, model.sha256))} for model in inputs.models
+        {**asdict(model), "path": str(stored(world, model.sha256))} for model in inputs.models
     ]
     config: dict[str, Json] = {
         "service": inputs.address,
@@ -123,7 +140,7 @@ def render(
         "workers": inputs.replicas,
         "threads": inputs.threads,
         "limits": {"body_bytes": _BODY_BYTES, "in_flight": _IN_FLIGHT, "elements": _ELEMENTS},
-        "timeouts": inputs.timeouts.model_dump(),
+        "timeouts": asdict(inputs.timeouts),
     }
     if inputs.memory_bytes is not None:
         config["memory_bytes"] = inputs.memory_bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from bedplate.engine.provider.kind import NotHealthy, ResourceFailed
 from bedplate.engine.world import health, ports, removal, server, store, supervision, token
@@ -144,7 +144,7 @@ class Attempt:
 
     def _remember(self) -> None:
         details: dict[str, Json] = {
-            "inputs": self.wanted.model_dump(exclude_none=True),
+            "inputs": self.wanted.data(),
             "stop_s": self.wanted.timeouts.stop_s,
             "config": _digest(self.files),
         }
@@ -165,7 +165,7 @@ def observed(world: LocalWorld, owned: Token, seen: Condition) -> dict[str, Json
     state = _REPORTED.get(seen.state, seen.state)
     found: dict[str, Json] = {"state": state if intact or state != "running" else "inconsistent"}
     if seen.master is not None:
-        found["models"] = [model.model_dump() for model in seen.master.models]
+        found["models"] = [asdict(model) for model in seen.master.models]
         found["replicas"] = seen.master.workers_wanted
     return found
 

@@ -7,19 +7,15 @@ which is supervisord's working directory, so a path may hold any character (`%`,
 from __future__ import annotations
 
 import configparser
-import http.client
 import importlib.util
 import io
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
-import xmlrpc.client
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bedplate.engine.provider.kind import ResourceFailed
 from bedplate.engine.world.files import failures, write_bytes
@@ -38,6 +34,14 @@ _INHERITED = re.compile(
 
 class Unreachable(Exception):
     """No supervisord answers on the socket."""
+
+
+class Fault(Exception):
+    """supervisord says no: one of its numbers, and why."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,30 +155,13 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, "PYTHONUTF8": "1"}
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
 def call(world: LocalWorld, method: str, *arguments: str | bool, timeout_s: float = 10) -> object:
-    """Calls `supervisor.<method>`. Raises Unreachable, or xmlrpc.client.Fault when supervisord says no."""
-    body = xmlrpc.client.dumps(arguments, f"supervisor.{method}")
-    connection = _UnixConnection(world.supervisor_socket, timeout_s)
+    """Calls `supervisor.<method>`. Raises Unreachable, or Fault when supervisord says no."""
+    from bedplate.engine.world import xml_rpc  # brings http and xml, which a preview does not need
+
     try:
-        connection.request("POST", "/RPC2", body.encode(), {"Content-Type": "text/xml"})
-        response = connection.getresponse()
-        content = response.read()
-    except (OSError, http.client.HTTPException) as error:
+        return xml_rpc.call(world.supervisor_socket, f"supervisor.{method}", arguments, timeout_s)
+    except xml_rpc.Fault as fault:
+        raise Fault(fault.faultCode, fault.faultString) from fault
+    except xml_rpc.Unreachable as error:
         raise Unreachable(str(error)) from error
-    finally:
-        connection.close()
-    if response.status != 200:
-        raise Unreachable(f"HTTP status {response.status}")
-    values, _ = xmlrpc.client.loads(content.decode())
-    return values[0]
