@@ -39,12 +39,12 @@ class ResourceNeeds(SpecModel):
     """What the server needs, and what it may take at most."""
 
     requests: Amounts = Field(
-        default_factory=Amounts,
+        default_factory=Amounts.model_construct,
         description="What each replica is sure to get.",
         examples=["{cpu: 1, memory: 2Gi}"],
     )
     limits: Amounts = Field(
-        default_factory=Amounts,
+        default_factory=Amounts.model_construct,
         description="What each replica gets at most.",
         examples=["{cpu: 2, memory: 4Gi}"],
     )
@@ -97,7 +97,9 @@ class Expose(SpecModel):
         None, description="The port; left out, one is chosen and kept.", examples=["8080"]
     )
     auth: Auth = Field(
-        default_factory=Auth, description="Who may call.", examples=["{api_key: {secret: delay-key}}"]
+        default_factory=Auth.model_construct,
+        description="Who may call.",
+        examples=["{api_key: {secret: delay-key}}"],
     )
 
 
@@ -114,22 +116,24 @@ class Model(SpecModel):
         1, description="How many processes answer.", examples=["3"]
     )
     resources: ResourceNeeds = Field(
-        default_factory=ResourceNeeds,
+        default_factory=ResourceNeeds.model_construct,
         description="What the server needs, and what it may take at most.",
         examples=["{limits: {cpu: 2, memory: 4Gi}}"],
     )
     slo: Objectives = Field(
-        default_factory=Objectives,
+        default_factory=Objectives.model_construct,
         description="Service level objectives.",
         examples=["{p95: 100ms, error_rate: 0.1%}"],
     )
     rollout: Rollout = Field(
-        default_factory=Rollout,
+        default_factory=Rollout.model_construct,
         description="How a change reaches the callers.",
         examples=["{canary: [{weight: 5%, hold: 1h}]}"],
     )
     expose: Expose = Field(
-        default_factory=Expose, description="Where the server listens.", examples=["{port: 8080}"]
+        default_factory=Expose.model_construct,
+        description="Where the server listens.",
+        examples=["{port: 8080}"],
     )
 
 
