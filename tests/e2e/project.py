@@ -122,12 +122,17 @@ class UserProject:
         return next(str(s["url"]) for s in services if s["address"] == address)
 
     def ask(
-        self, value: float = 3.0, *, model: str = "delay", headers: Mapping[str, str] | None = None
+        self,
+        value: float = 3.0,
+        *,
+        model: str = "delay",
+        headers: Mapping[str, str] | None = None,
+        url: str | None = None,
     ) -> Any:
         """What the served model answers to one number."""
         body = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [value]}]}
         request = urllib.request.Request(
-            f"{self.url(f'serving.{model}')}/v2/models/{model}/infer",
+            f"{url or self.url(f'serving.{model}')}/v2/models/{model}/infer",
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json", **(headers or {})},
         )

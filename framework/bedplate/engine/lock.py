@@ -6,6 +6,7 @@ by himself: `bedplate recover` does, after looking whether the holder still live
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import json
 import os
@@ -13,7 +14,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -64,26 +65,43 @@ def locked(workspace: Workspace, environment: str, command: str) -> Iterator[Non
     path = lock_path(workspace, environment)
     make_private_folder(workspace)
     path.parent.mkdir(parents=True, exist_ok=True)
-    mine = path.with_name(f"{path.name}.{os.getpid()}")
-    mine.write_text(json.dumps(asdict(Holder.this_process(command))))
+    this = Holder.this_process(command)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        os.link(mine, path)  # atomic and with its content: no reader ever sees an empty lock
-    except FileExistsError:
-        raise _refusal(holder(path)) from None
-    finally:
-        mine.unlink()
-    try:
+        draft.write_text(json.dumps(asdict(this)))
+        try:
+            os.link(draft, path)  # atomic and with its content: no reader ever sees an empty lock
+        except FileExistsError:
+            raise _refusal(holder(path)) from None
+        finally:
+            draft.unlink()
         yield
     finally:
-        path.unlink(missing_ok=True)
+        if holder(path) == this:  # and not of one who broke ours, believing us dead
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def one_breaker(path: Path) -> Iterator[None]:
+    """Lets one process at a time look at a lock and break it: a second might break the lock taken next."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def holder(path: Path) -> Holder | None:
-    """Who holds the lock; None when it is free or unreadable."""
+    """Who holds the lock; None when it is free or unreadable. What a later bedplate adds is let be."""
     try:
-        return Holder(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
+        data = json.loads(path.read_bytes())
+        held = Holder(**{field.name: data[field.name] for field in fields(Holder)})
+        datetime.fromisoformat(held.since)
+    except (OSError, ValueError, TypeError, KeyError):
         return None
+    return held if isinstance(held.pid, int) else None
 
 
 def process_start(pid: int) -> int:

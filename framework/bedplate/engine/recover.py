@@ -7,6 +7,7 @@ is imported into the state, else the creation is dropped. A refresh then settles
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from bedplate.engine.classify import classify
-from bedplate.engine.lock import holder, lock_path, locked
+from bedplate.engine.lock import holder, lock_path, locked, one_breaker
 from bedplate.engine.provider.kind import Context
 from bedplate.engine.provider.kinds import KINDS
+from bedplate.engine.pulumi import Outcome
 from bedplate.engine.session import Session, Stack
-from bedplate.errors import Locked
+from bedplate.errors import Interrupted, Locked
 
 WAIT_FOR_ENGINE_S = 60.0
+LOOK_EVERY_S = 0.2
 
 
 def recover(session: Session, *, force: bool, say: Callable[[str], None]) -> tuple[str, ...]:
@@ -32,36 +35,31 @@ def recover(session: Session, *, force: bool, say: Callable[[str], None]) -> tup
     with locked(session.workspace, session.environment, "recover"):
         for stack in session.stacks:
             if stack.state.exists():
-                lines += _settle(session, stack, say)
+                lines += _settle(session, stack, force, say)
     return tuple(lines)
 
 
 def _break_lock(session: Session, force: bool) -> Iterator[str]:
     path = lock_path(session.workspace, session.environment)
-    held = holder(path)
-    if held is None:
-        if path.exists():
-            path.unlink(missing_ok=True)
-            yield "removed a lock that could not be read"
-        return
-    alive = held.alive()
-    if alive or (alive is None and not force):
-        raise Locked(
-            f"locked by {held}" + ("" if alive else "; nobody here can see whether it still runs"),
-            hint="wait until it is done"
-            if alive
-            else "when you know that it is gone: `bedplate recover --force`",
-        )
-    path.unlink(missing_ok=True)
-    yield f"removed the lock of {held}"
+    with one_breaker(path):
+        if not path.exists():
+            return
+        held = holder(path)
+        alive = held.alive() if held else None
+        if alive:
+            raise Locked(f"locked by {held}", hint="wait until it is done")
+        if alive is None and not force:
+            raise _unseen(f"locked by {held}" if held else f"the lock {path} cannot be read")
+        path.unlink(missing_ok=True)
+    yield f"removed the lock of {held}" if held else "removed a lock that could not be read"
 
 
-def _settle(session: Session, stack: Stack, say: Callable[[str], None]) -> Iterator[str]:
+def _settle(session: Session, stack: Stack, force: bool, say: Callable[[str], None]) -> Iterator[str]:
     locks = _engine_locks(stack)
     for lock in locks:
-        _wait_for_engine(stack, lock, say)
+        _wait_for_engine(session, stack, lock, force, say)
     if _engine_locks(stack):
-        session.pulumi.call(stack.folder, "cancel", "--yes", stack.name)
+        _checked(session, stack, session.pulumi.call(stack.folder, "cancel", "--yes", stack.name))
         yield f"{stack}: removed the engine's lock"
     pending = stack.state.pending()
     if not pending and not locks:
@@ -75,9 +73,21 @@ def _settle(session: Session, stack: Stack, say: Callable[[str], None]) -> Itera
             arguments += ["--import-pending-creates", resource["urn"], "--import-pending-creates", found]
         yield _told(stack, operation, found)
     say(f"{stack}: looking at the world")
-    outcome = session.pulumi.operate(stack.folder, *arguments)
+    _checked(session, stack, session.pulumi.operate(stack.folder, *arguments))
+
+
+def _checked(session: Session, stack: Stack, outcome: Outcome) -> None:
+    if session.pulumi.interruption.requested:
+        raise Interrupted(f"{stack}: interrupted", hint="run `bedplate recover` again to go on")
     if not outcome.ok:
         raise classify(outcome.text, what=str(stack))
+
+
+def _unseen(what: str) -> Locked:
+    return Locked(
+        f"{what}; nobody here can see whether its holder still runs",
+        hint="when you know that it is gone: `bedplate recover --force`",
+    )
 
 
 def _find(session: Session, token: str, urn: str) -> str | None:
@@ -101,18 +111,30 @@ def _engine_locks(stack: Stack) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def _wait_for_engine(stack: Stack, lock: Path, say: Callable[[str], None]) -> None:
+def _wait_for_engine(
+    session: Session, stack: Stack, lock: Path, force: bool, say: Callable[[str], None]
+) -> None:
     """An engine whose command was killed finishes what is under way by itself; it is not to be cut off."""
     try:
-        pid = int(json.loads(lock.read_bytes())["pid"])
+        held = json.loads(lock.read_bytes())
+        pid, host = int(held["pid"]), str(held["hostname"])
     except (OSError, ValueError, KeyError, TypeError):
         return
+    if host != socket.gethostname():
+        if not force:
+            raise _unseen(f"{stack} is locked by the engine with pid {pid} on {host}")
+        return
     deadline = time.monotonic() + WAIT_FOR_ENGINE_S
+    said = False
     while lock.exists() and _is_engine(pid):
+        if session.pulumi.interruption.requested:
+            raise Interrupted(f"{stack}: interrupted while an engine (pid {pid}) still works")
         if time.monotonic() > deadline:
-            raise Locked(f"{stack}: the engine (pid {pid}) still works", hint="wait, then recover again")
-        say(f"{stack}: waiting for the engine (pid {pid}) to finish")
-        time.sleep(1)
+            raise Locked(f"{stack}: an engine (pid {pid}) still works", hint="wait, then recover again")
+        if not said:
+            say(f"{stack}: waiting for an engine (pid {pid}) to finish")
+            said = True
+        time.sleep(LOOK_EVERY_S)
 
 
 def _is_engine(pid: int) -> bool:
