@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -52,6 +53,41 @@ def _go(version: str = VERSION, before: str = "") -> str:
 def test_a_new_enough_engine_on_path_is_used(tool: MakeTool) -> None:
     path = tool("pulumi", "echo v3.300.1")
     assert find_engine() == Engine(path, "3.300.1", "PATH")
+
+
+def test_an_engine_is_started_for_its_version_only_when_it_is_another_file(
+    tool: MakeTool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says = tmp_path / "version"
+    monkeypatch.chdir(tmp_path)
+    # `cat version` tells, for want of an engine that is no script, what the file of that name says now.
+    binary = Path(shutil.copy("/bin/cat", tmp_path / "bin" / "pulumi"))
+    says.write_text("v3.300.1")
+    assert find_engine() == Engine(binary, "3.300.1", "PATH")
+    says.write_text("v3.301.0")
+    assert find_engine().version == "3.300.1"
+    os.utime(binary, (1, 1))
+    assert find_engine().version == "3.301.0"
+    says.write_text("v3.302.0")
+    for remembered in (tmp_path / "cache").rglob("version.json"):
+        remembered.write_text("{")
+    assert find_engine().version == "3.302.0"
+
+
+def test_what_may_stand_for_several_engines_is_asked_each_time(
+    tool: MakeTool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = tool("pulumi", "cat version")
+    for version in ("3.300.1", "3.301.0"):
+        (tmp_path / "version").write_text(f"v{version}")
+        assert find_engine().version == version
+    shutil.copy("/bin/cat", tmp_path / "bin" / "shim")
+    script.unlink()
+    script.symlink_to(tmp_path / "bin" / "shim")
+    for version in ("3.302.0", "3.303.0"):
+        (tmp_path / "version").write_text(f"v{version}")
+        assert find_engine().version == version
 
 
 def test_without_any_engine_it_says_how_to_get_one(tool: MakeTool) -> None:

@@ -7,6 +7,7 @@ is built from the Go module proxy, from the versions and checksums pinned in too
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -15,12 +16,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from bedplate._resources import resource
+from bedplate.atomic import write_atomically
 from bedplate.engine.parent import end_with_parent
 from bedplate.errors import EngineMissing
 
@@ -55,7 +57,7 @@ class Engine:
 def find_engine() -> Engine:
     """The engine on PATH if it is new enough, else the one in the cache. Raises EngineMissing."""
     found = shutil.which("pulumi")
-    version = _version_of(Path(found)) if found else None
+    version = _known_version(Path(found).resolve()) if found else None
     if found and version and _numbers(version) >= MINIMUM:
         return Engine(Path(found).resolve(), version, "PATH")
     cached = cache_folder() / VERSION / "pulumi"
@@ -188,6 +190,39 @@ def _alone(progress: Progress) -> Iterator[None]:
         for left in cache_folder().glob(f"{_SCRATCH}*"):  # by one that was killed
             shutil.rmtree(left)
         yield
+
+
+def _known_version(binary: Path) -> str | None:
+    """The version of an engine, which is started for it only when it is not the file that was asked last.
+
+    Starting it takes longer than an `up` that has nothing to do. A script, or a program of another name, may
+    stand for one engine today and for another tomorrow: it is asked each time.
+    """
+    remembered = cache_folder() / "version.json"
+    identity = _identity(binary)
+    if identity is None:
+        return _version_of(binary)
+    with suppress(OSError, ValueError):
+        match json.loads(remembered.read_bytes()):
+            case {"of": of, "version": str(known)} if of == identity:
+                return known
+    version = _version_of(binary)
+    if version is not None:
+        with suppress(OSError):  # then it is asked again
+            write_atomically(remembered, json.dumps({"of": identity, "version": version}) + "\n")
+    return version
+
+
+def _identity(binary: Path) -> list[str | int] | None:
+    """What changes when another engine is put in this one's place; None for what may stand for several."""
+    try:
+        with binary.open("rb") as file:
+            is_script, seen = file.read(2) == b"#!", os.fstat(file.fileno())
+    except OSError:
+        return None
+    if is_script or binary.name != "pulumi":
+        return None
+    return [str(binary), seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns]
 
 
 def _version_of(binary: Path) -> str | None:

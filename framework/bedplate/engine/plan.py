@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 from bedplate.atomic import write_atomically
 from bedplate.engine.provider.kind import Property
-from bedplate.engine.provider.kinds import KINDS
 from bedplate.engine.pulumi import Event
 from bedplate.engine.state import Facts
 from bedplate.errors import StalePlan
@@ -194,6 +193,8 @@ def _options(metadata: Mapping[str, Any]) -> Iterator[FieldChange]:
 def _words(token: str, path: str) -> tuple[str, str]:
     """How a person names a property of a kind, and why it changes."""
     keys = _keys(path)
+    from bedplate.engine.provider.kinds import KINDS  # brings all that runs, which only a change needs
+
     kind = KINDS.get(token)
     known: Property | None = kind.PROPERTIES.get(str(keys[0])) if kind and keys else None
     if known is None:
