@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -49,6 +50,11 @@ class Exit:
     at: float
     signal: int | None = None
     code: int | None = None
+
+    def __str__(self) -> str:
+        how = f"signal {self.signal}" if self.signal is not None else f"code {self.code}"
+        moment = datetime.fromtimestamp(self.at, UTC).isoformat(sep=" ", timespec="seconds")
+        return f"worker {self.pid} ended with {how} at {moment}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from bedplate.engine.provider.kind import ResourceFailed
 from bedplate.engine.world import health, supervision, supervisord, token
 from bedplate.engine.world.local import LocalMachine
-from bedplate.engine.world.machine import Master, Program
+from bedplate.engine.world.machine import Exit, Master, Model, Program, Worker
 from bedplate.engine.world.ports import HOST
 from bedplate.graph import Json
 from bedplate.workspace import LocalWorld, Workspace
@@ -32,39 +31,6 @@ class SupervisorStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerStatus:
-    """A process that answers requests. `since` is in Unix seconds."""
-
-    pid: int
-    state: str
-    since: float
-
-
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """A model that a running server serves."""
-
-    name: str
-    version: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerExit:
-    """How the last worker that was lost ended: by a signal's number, or with a code."""
-
-    pid: int
-    signal: int | None
-    code: int | None
-    at: float
-
-    def __str__(self) -> str:
-        how = f"signal {self.signal}" if self.signal is not None else f"code {self.code}"
-        moment = datetime.fromtimestamp(self.at, UTC).isoformat(sep=" ", timespec="seconds")
-        return f"worker {self.pid} ended with {how} at {moment}"
-
-
-@dataclass(frozen=True, slots=True)
 class ServiceStatus:
     """One service. Times are Unix seconds; `restarts` and `last_exit` are about its workers.
 
@@ -77,12 +43,12 @@ class ServiceStatus:
     url: str | None
     port: int | None
     pid: int | None
-    workers: tuple[WorkerStatus, ...]
+    workers: tuple[Worker, ...]
     workers_ready: int
     workers_wanted: int
     restarts: int
-    last_exit: WorkerExit | None
-    models: tuple[ServedModel, ...]
+    last_exit: Exit | None
+    models: tuple[Model, ...]
     started_at: float | None
     error: str | None
     log: str
@@ -151,33 +117,16 @@ def _service(world: LocalWorld, folder: Path, programs: Mapping[str, Program]) -
         url=f"http://{HOST}:{port}" if port else None,
         port=port,
         pid=master.pid if master else None,
-        workers=_workers(master),
+        workers=master.workers if master else (),
         workers_ready=master.workers_ready if master else 0,
         workers_wanted=master.workers_wanted if master else _wanted(details),
         restarts=master.restarts if master else 0,
-        last_exit=_last_exit(master),
-        models=_models(master),
+        last_exit=master.last_exit if master else None,
+        models=master.models if master else (),
         started_at=master.started_at if master else None,
         error=damage or _error(master, program),
         log=str(world.log(address)),
     )
-
-
-def _workers(master: Master | None) -> tuple[WorkerStatus, ...]:
-    workers = master.workers if master else ()
-    return tuple(WorkerStatus(worker.pid, worker.state, worker.since) for worker in workers)
-
-
-def _models(master: Master | None) -> tuple[ServedModel, ...]:
-    models = master.models if master else ()
-    return tuple(ServedModel(model.name, model.version, model.sha256) for model in models)
-
-
-def _last_exit(master: Master | None) -> WorkerExit | None:
-    if master is None or master.last_exit is None:
-        return None
-    last = master.last_exit
-    return WorkerExit(last.pid, last.signal, last.code, last.at)
 
 
 def _port(details: Mapping[str, Json]) -> int | None:
