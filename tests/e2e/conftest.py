@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.project import UserProject
+
+pytest.register_assert_rewrite("tests.e2e.faults")
 
 
 @pytest.fixture

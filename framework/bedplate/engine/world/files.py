@@ -30,9 +30,12 @@ def failures(doing: str) -> Iterator[None]:
 
 
 def write_bytes(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replaces `path` atomically and durably; on failure the old file stands and nothing lies beside it."""
+    """Replaces `path` atomically and durably; on failure the old file stands and nothing lies beside it.
+
+    A file has one writer at a time, so the draft of one that was killed is overwritten by the next.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    draft = draft_path(path)
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         with open(descriptor, "wb") as file:
@@ -44,6 +47,11 @@ def write_bytes(path: Path, content: bytes, mode: int = 0o600) -> None:
         draft.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def draft_path(path: Path) -> Path:
+    """Where the next content of `path` is written until it is whole."""
+    return path.with_name(f".{path.name}.draft")
 
 
 def write_json(path: Path, data: Mapping[str, Json]) -> None:

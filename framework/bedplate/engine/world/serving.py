@@ -49,8 +49,9 @@ class Attempt:
             if not seen.supervised:
                 self._supervise()
         with locked(self.world):
-            self._remember()
+            # Before it is remembered as done: cut off in between, it is done again.
             store.collect_garbage(self.world)
+            self._remember()
 
     def _config(self) -> dict[str, Json]:
         """What the server shall be. Its proof of the API key stays the same as long as the key does."""

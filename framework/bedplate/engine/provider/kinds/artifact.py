@@ -8,7 +8,7 @@ from typing import Final
 
 from bedplate.engine.provider.kind import Context, Created, Observed, Property, ResourceFailed
 from bedplate.engine.world import store, token
-from bedplate.engine.world.files import failures, locked, remove_if_empty
+from bedplate.engine.world.files import draft_path, failures, locked, remove_if_empty
 from bedplate.engine.world.token import Token
 from bedplate.graph import Json
 from bedplate.workspace import LocalWorld
@@ -95,10 +95,11 @@ class Artifact:
             return
         with failures("remove the artifact"), locked(world):
             owned = _own(world, id)
-            if owned is None:
-                return
-            store.partial_path(world, owned.name).unlink(missing_ok=True)
-            store.token_path(world, owned.name).unlink()
+            if owned is not None:
+                path = store.token_path(world, owned.name)
+                for own in (store.partial_path(world, owned.name), draft_path(path), path):
+                    own.unlink(missing_ok=True)
+            # Also when the token is gone already: the one who removed it may have been killed before this.
             store.collect_garbage(world)
             remove_if_empty(world.artifacts)
 

@@ -91,10 +91,11 @@ class Supervisor:
             return
         with failures("remove the supervisor"), locked(world):
             owned = supervision.owner(world)
-            if owned is None or owned.id != id:
-                return
-            supervision.stop(world, self._machine, id, _STOP_TIMEOUT_S)
-            _remove(world)
+            if owned is not None and owned.id == id:
+                supervision.stop(world, self._machine, id, _STOP_TIMEOUT_S)
+                _remove(world)
+            if owned is None or owned.id == id:
+                _tidy(world)
 
     def find(self, context: Context) -> str | None:
         owned = supervision.owner(_world(context))
@@ -113,6 +114,10 @@ def _remove(world: LocalWorld) -> None:
         if path.name != token.FILE:
             path.unlink()
     (world.supervisor / token.FILE).unlink()
+
+
+def _tidy(world: LocalWorld) -> None:
+    """What is empty goes, also when the one who removed the token was killed before this."""
     for folder in (world.supervisor, world.artifacts, world.logs, world.root / "services"):
         remove_if_empty(folder)
     if {path.name for path in world.root.iterdir()} == {"lock"}:
