@@ -6,6 +6,7 @@ Thousands of cases over a machine in memory; the loader, compiler, servicer and 
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -85,7 +85,7 @@ class Fleet:
             "models": {name: {"path": f"models/{name}.onnx"} for name in spec["content"]},
             "serving": spec["serving"],
         }
-        (self.root / "bedplate.yaml").write_text(yaml.safe_dump(document))
+        (self.root / "bedplate.yaml").write_text(json.dumps(document))  # which is YAML
         return compile_project(valid_projects(self.workspace)["local"]).graphs
 
     def up(self, graphs: Mapping[str, Graph], *, fails_at: tuple[str, int] | None = None) -> int:
