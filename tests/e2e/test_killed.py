@@ -87,7 +87,8 @@ def test_up_converges_after_a_kill(points: list[str], project: UserProject) -> N
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_supervisor_is_made_started_and_removed_after_a_kill(when: str, project: UserProject) -> None:
     with about("create"):
-        killed(project, f"provider:create:Supervisor:{when}", "up", "--yes")
+        answer = killed(project, f"provider:create:Supervisor:{when}", "up", "--yes")
+        assert "a plugin of bedplate was killed" in answer.err
         go_on(project, "up", "--yes")
         assert_as_specified(project, {"delay": 2.0})
     with about("update"):

@@ -76,3 +76,29 @@ def test_process_start_of_nobody_is_zero() -> None:
 
 def test_age_is_in_words() -> None:
     assert age("2000-01-01T00:00:00+00:00").endswith(" d")
+
+
+def test_a_lock_that_was_broken_and_taken_by_another_is_not_removed(workspace: Workspace) -> None:
+    path = lock_path(workspace, "local")
+    with locked(workspace, "local", "up"):
+        data = json.loads(path.read_text())
+        path.write_text(json.dumps({**data, "pid": 1}))
+    assert path.exists()
+
+
+def test_what_a_later_bedplate_adds_to_a_lock_is_let_be(workspace: Workspace) -> None:
+    path = lock_path(workspace, "local")
+    with locked(workspace, "local", "up"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "boot": "1"}))
+        held = holder(path)
+    assert held is not None
+    assert held.alive() is True
+
+
+@pytest.mark.parametrize("changes", [{"pid": "one"}, {"since": "yesterday"}, {"since": None}])
+def test_a_damaged_lock_has_no_known_holder(workspace: Workspace, changes: dict[str, object]) -> None:
+    path = lock_path(workspace, "local")
+    with locked(workspace, "local", "up"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+        assert holder(path) is None
+        path.unlink()

@@ -77,7 +77,7 @@ def in_host(verb: str, kind: str, when: str) -> None:
     from bedplate.engine.registration import Program
 
     def wanted(program: Any, resource: Any, _more: Any) -> bool:
-        return program.preview == (verb == "preview") and resource.type.endswith(f":{kind}")
+        return program.preview == (verb == "preview") and str(resource.type).endswith(f":{kind}")
 
     around(Program, {"before": "_request", "after": "_note"}[when], when, wanted)
 

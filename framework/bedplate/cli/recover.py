@@ -20,12 +20,16 @@ def command(folder: Path, environment: str, as_json: bool, force: bool) -> None:
 
     Refused while that command still runs. Afterwards `bedplate up` goes on where it stopped.
     """
+    from bedplate.cli.up import interruptible
     from bedplate.engine.recover import recover
     from bedplate.engine.session import open_session
 
     project = open_applied(folder, environment)
     session = open_session(project.workspace, project.compiled)
-    lines = recover(session, force=force, say=lambda text: None if as_json else terminal.line(f"  {text}"))
+    with interruptible(session.pulumi.interruption):
+        lines = recover(
+            session, force=force, say=lambda text: None if as_json else terminal.line(f"  {text}")
+        )
     if as_json:
         terminal.data({"recovered": list(lines)})
         return

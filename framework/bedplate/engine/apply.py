@@ -191,6 +191,9 @@ def _raise_for(session: Session, stack: Stack, outcome: Outcome) -> None:
     raise classify(outcome.text, what=str(stack))
 
 
+_ENDED = "exited prematurely"
+
+
 def _failures(stack: Stack, outcome: Outcome) -> list[str]:
     """One text per failure, led by the address and the place in the spec."""
     told: dict[str, None] = {}
@@ -200,6 +203,8 @@ def _failures(stack: Stack, outcome: Outcome) -> list[str]:
         text = message.strip()
         if not text or text in ("update failed", "preview failed"):
             continue
+        if _ENDED in text:  # the engine tells its user to report it to a provider's author
+            text = "a plugin of bedplate was killed while it worked; was there enough memory?"
         if origin is not None:
             text = pointed(origin, text)
         elif urn and "pulumi:pulumi:Stack" not in urn:

@@ -7,6 +7,7 @@ the first event (a lock, a damaged state, a wrong passphrase), see classify.py.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -121,7 +123,7 @@ class Pulumi:
             text=True,
             errors="replace",
             process_group=0,
-            preexec_fn=_finish_with_parent,
+            preexec_fn=partial(_finish_with_parent, os.getpid()),
         )
         self.interruption.watch(process)
         return process
@@ -145,9 +147,11 @@ def _follow(source: IO[str], process: subprocess.Popen[str], on_event: OnEvent |
             time.sleep(POLL_S)
 
 
-def _finish_with_parent() -> None:
+def _finish_with_parent(parent: int) -> None:
     """In the child: when the command is killed, the engine finishes what is under way and ends."""
     end_with_parent(signal.SIGINT)
+    if os.getppid() != parent:  # killed just before, so the signal will never come
+        os._exit(1)
 
 
 def _interrupt(process: subprocess.Popen[str]) -> None:
