@@ -19,7 +19,7 @@ demo: engine $(EXAMPLE)/models/delay.onnx ## set everything up, serve a real mod
 	@url=$$($(BEDPLATE) status --json | $(URL)) && echo && $(BIN)/python $(EXAMPLE)/ask.py "$$url"
 
 test: engine check ## set everything up and run every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist worksteal
 
 check: .venv/installed ## lint, format and types
 	$(BIN)/ruff check $(CODE)

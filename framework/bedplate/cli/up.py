@@ -87,7 +87,7 @@ def show_services(workspace: Any, environment: str) -> None:
 
     seen = observe(workspace, environment)
     for service in seen.services:
-        terminal.line(f"  {service.address}  {service.url}  {service.state}")
+        terminal.line(f"  {service.address}  {service.url or '(no port)'}  {service.state}")
     if any(not service.healthy for service in seen.services):
         terminal.line("not everything runs: `bedplate status` says more, `bedplate up --refresh` heals it")
 

@@ -205,7 +205,7 @@ def _known_version(binary: Path) -> str | None:
     with suppress(OSError, ValueError):
         match json.loads(remembered.read_bytes()):
             case {"of": of, "version": str(known)} if of == identity:
-                return known
+                return str(known)
     version = _version_of(binary)
     if version is not None:
         with suppress(OSError):  # then it is asked again
