@@ -15,7 +15,7 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> 
             return False
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".new")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

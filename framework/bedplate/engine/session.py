@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from bedplate.compiler import Compiled
 from bedplate.engine.identity import check_identity
 from bedplate.engine.install import find_engine
 from bedplate.engine.launchers import engine_environment, write_launchers
+from bedplate.engine.lock import holder, lock_path
 from bedplate.engine.pulumi import Interruption, Pulumi
 from bedplate.engine.secrets import fingerprints
 from bedplate.engine.stack_folder import write_stack_folder
@@ -22,6 +24,8 @@ from bedplate.errors import EngineError, Locked
 from bedplate.graph import Graph, Origin
 from bedplate.version import __version__
 from bedplate.workspace import Workspace
+
+KEPT_LOGS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,9 @@ class Session:
             for stack in self.live_stacks()
             for operation in stack.state.pending()
         ]
+        working = holder(lock_path(self.workspace, self.environment))
+        if cut_off and working and working.pid != os.getpid() and working.alive():
+            raise Locked(f"{working} is under way", hint="wait until it is done")
         if cut_off:
             raise Locked(
                 f"an earlier run was cut off in the middle of: {', '.join(cut_off)}",
@@ -89,6 +96,7 @@ def open_session(workspace: Workspace, compiled: Compiled) -> Session:
     check_identity(workspace, compiled.project)
     engine = find_engine()
     write_launchers(workspace)
+    _forget_old_logs(workspace)
     stacks = tuple(_stack(workspace, compiled, section) for section in compiled.graphs)
     for stack in stacks:
         if stack.graph.resources or stack.state.exists():
@@ -125,6 +133,13 @@ def _forget_salt(config: Path) -> None:
         return
     if settings.pop("encryptionsalt", None) is not None:
         write_atomically(config, yaml.safe_dump(settings) if settings else "")
+
+
+def _forget_old_logs(workspace: Workspace) -> None:
+    """The engine writes a log of each of its runs, and keeps them all."""
+    logs = sorted((workspace.pulumi_home / "logs").glob("*.log"), key=lambda path: path.name[-20:])
+    for path in logs[:-KEPT_LOGS]:
+        path.unlink(missing_ok=True)
 
 
 def _stack(workspace: Workspace, compiled: Compiled, section: str) -> Stack:
