@@ -1,0 +1,54 @@
+"""What holds for every valid case: the same bytes anywhere, exact round trips, no place of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bedplate.compiler import BASE
+from bedplate.graph import Graph
+from bedplate.sections import SECTIONS
+from tests.compiled import compiled
+from tests.spec.cases import Case, all_cases
+
+ROOT = Path(__file__).parents[1]
+PLACES = [
+    {"PYTHONHASHSEED": "0", "LC_ALL": "C", "TZ": "UTC"},
+    {"PYTHONHASHSEED": "1", "LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Kathmandu"},
+    {"PYTHONHASHSEED": "4294967295", "LC_ALL": "POSIX", "TZ": "America/St_Johns"},
+]
+
+
+def test_graphs_are_the_same_bytes_under_any_hash_seed_locale_zone_and_folder(tmp_path: Path) -> None:
+    seen = []
+    for number, environment in enumerate(PLACES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        ran = subprocess.run(
+            [sys.executable, "-m", "tests.compiled"],
+            cwd=folder,
+            env={**os.environ, **environment, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seen.append(json.loads(ran.stdout))
+    assert len(seen[0]) > 3 * len(SECTIONS)
+    assert seen[0] == seen[1] == seen[2]
+
+
+@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+def test_a_graph_survives_its_text_and_names_no_place(case: Case, tmp_path: Path) -> None:
+    for environment in compiled(case, tmp_path):
+        assert list(environment.graphs) == [BASE, *SECTIONS]
+        for section, graph in environment.graphs.items():
+            text = graph.to_json()
+            assert Graph.from_json(text) == graph
+            assert Graph.from_json(text).to_json() == text
+            assert str(tmp_path) not in text
+            assert environment.origins[section].keys() <= {r.name for r in graph.resources}
