@@ -43,7 +43,7 @@ def creating(folder: Path, pairs: int) -> Iterator[Comparison]:
         project.pulumi(("models",), "stack", "init")
         cost = project.pulumi(("models",), "up", "--yes")
         project.pulumi(("models",), "destroy", "--yes")
-        project.pulumi(("models",), "stack", "rm", "--yes", "local")
+        project.pulumi(("models",), "stack", "rm", "--yes")
         return cost
 
     yield compare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -86,7 +87,14 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 
 
 def test_make_has_the_targets_and_one_line_for_each() -> None:
-    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        env={key: value for key, value in os.environ.items() if not key.startswith("MAKE")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert tuple(line.split()[0] for line in listed.splitlines()) == TARGETS
     assert all(len(line.split()) > 2 for line in listed.splitlines())
 

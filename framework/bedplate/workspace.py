@@ -4,6 +4,7 @@
   bedplate.yaml, bedplate.lock
   stacks/<section>/     Pulumi.yaml, Pulumi.<env>.yaml, graph.<env>.json, sources.<env>.json
   .bedplate/            never committed
+    bedplate.schema.json  the copy that the spec's first line names, for editors
     bin/                launchers of our Pulumi plugins
     state/              Pulumi's file backend, and our records beside it
     pulumi/             PULUMI_HOME
@@ -43,6 +44,10 @@ class Workspace:
     @property
     def private(self) -> Path:
         return self.root / ".bedplate"
+
+    @property
+    def schema(self) -> Path:
+        return self.private / "bedplate.schema.json"
 
     @property
     def launchers(self) -> Path:

@@ -80,3 +80,11 @@ def test_a_plaintext_secret_in_the_spec_is_refused_and_not_shown(project: UserPr
     assert refused.code == 1
     assert "hunter2" not in refused.text
     assert "bedplate.yaml:12:" in refused.err
+
+
+def test_a_key_that_no_client_could_send_is_refused(guarded: UserProject) -> None:
+    guarded.environment["DELAY_KEY"] = "two\nlines"
+    refused = guarded.run("up", "--yes")
+    assert refused.code == 4
+    assert "HTTP header" in refused.err
+    assert "two" not in refused.text

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from tests.e2e.project import SPEC, UserProject
@@ -94,3 +96,41 @@ def on_a_terminal(project: UserProject, *words: str, **env: str) -> str:
         os.close(leader)
         process.wait(30)
     return shown.decode(errors="replace")
+
+
+@pytest.mark.parametrize(
+    "words", [["status"], ["validate"], ["schema"], ["plan"], ["--help"], ["explain", "BP020"]]
+)
+def test_closed_streams_are_no_bug(project: UserProject, words: list[str]) -> None:
+    command = f'exec "{sys.executable}" -m bedplate -C "{project.root}" {" ".join(words)} >&- 2>&- <&-'
+    assert subprocess.run(command, shell=True, env=project.environment, check=False).returncode == 0
+
+
+def test_the_schema_is_where_the_modeline_says(project: UserProject) -> None:
+    project.write("# yaml-language-server: $schema=./.bedplate/bedplate.schema.json\n" + SPEC)
+    project.ok("validate")
+    copy = project.root / ".bedplate" / "bedplate.schema.json"
+    assert copy.read_text().strip() == project.ok("schema").out.strip()
+    assert (project.root / ".bedplate" / ".gitignore").exists()
+
+
+def test_an_unknown_address_or_environment_is_named(project: UserProject) -> None:
+    project.ok("up", "--yes")
+    assert "nothing has been logged" in project.ok("logs", "serving.delay").err
+    wrong = project.run("logs", "serving.dely")
+    assert wrong.code == 2
+    assert "serving.delay" in wrong.err
+    for verb in (["status"], ["logs", "serving.delay"]):
+        nowhere = project.run(*verb, "--env", "nope")
+        assert nowhere.code == 2
+        assert "nope" in nowhere.err
+    assert project.run("up", "--plan", "none").code == 2
+
+
+def test_what_runs_after_its_private_folder_was_removed_is_named(project: UserProject) -> None:
+    project.ok("up", "--yes")
+    shutil.rmtree(project.root / ".bedplate")
+    seen = project.run("status")
+    assert seen.code == 4
+    pid = int(seen.out.rpartition("kill ")[2].split()[0])
+    assert "supervisord" in " ".join(psutil.Process(pid).cmdline())

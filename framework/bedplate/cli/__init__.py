@@ -97,7 +97,7 @@ def bedplate(ctx: click.Context, folder: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The console script: runs one verb and exits with its code."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    terminal.tolerate_any_encoding()
+    terminal.tolerate_any_stream()
     words = list(sys.argv[1:] if arguments is None else arguments)
     sys.exit(run(words))
 

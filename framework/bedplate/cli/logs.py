@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from bedplate.cli import options, terminal
-from bedplate.cli.project import find_workspace
+from bedplate.cli.project import find_applied
+from bedplate.errors import UsageError
 
 
 @click.command("logs", short_help="print or follow the log of a service")
@@ -22,5 +23,16 @@ def command(folder: Path, address: str, environment: str, follow: bool, lines: i
     """Print or follow the log of a service, by its address in the spec, such as serving.delay."""
     from bedplate.engine.world.logs import follow_log
 
-    for text in follow_log(find_workspace(folder), environment, address, follow=follow, lines=lines):
+    workspace = find_applied(folder, environment)
+    if not workspace.world(environment).log(address).exists():
+        known = sorted(path.stem for path in workspace.world(environment).logs.glob("*.log"))
+        raise UsageError(
+            f"there is no log of {address!r} in {environment}",
+            hint=f"there are: {', '.join(known)}" if known else "nothing runs there; `bedplate up` starts it",
+        )
+    shown = 0
+    for text in follow_log(workspace, environment, address, follow=follow, lines=lines):
         terminal.line(terminal.escaped(text.rstrip("\n")))
+        shown += 1
+    if not shown and lines:
+        terminal.line("nothing has been logged yet: a server logs what goes wrong", error=True)

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bedplate._resources import resource
+from bedplate.atomic import write_atomically
 from bedplate.compiler import BASE, Compiled, check, compile_project
 from bedplate.diagnostics import Diagnostic, did_you_mean, merged, ordered
 from bedplate.errors import SpecError, StateError, UsageError
 from bedplate.graph import Graph, GraphError
+from bedplate.private_folder import make_private_folder
 from bedplate.sections import SECTIONS
 from bedplate.spec.inputs import read_inputs
 from bedplate.spec.load import load
 from bedplate.spec.project import Project
+from bedplate.spec.regular import open_regular
 from bedplate.spec.validate import cross_checks, validate
 from bedplate.workspace import SPEC_FILE, Workspace
 
 # No plugin of another package has a say in what a spec means, and looking for one through everything that
 # is installed takes longer than validating.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+
+MODELINE = b"$schema=./.bedplate/bedplate.schema.json"
+MODELINE_WITHIN = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +57,22 @@ def check_spec(workspace: Workspace) -> tuple[Mapping[str, Project], tuple[Diagn
     return check_file(workspace.spec)
 
 
+def _serve_the_editor(spec: Path, folder: Path) -> None:
+    """Writes the schema where the spec's first line says it lies. An editor's comfort fails no command."""
+    with suppress(OSError, ValueError):
+        workspace = Workspace(folder)
+        with open_regular(spec) as file:
+            named = MODELINE in file.read(MODELINE_WITHIN)
+        if named:
+            make_private_folder(workspace)
+            schema = resource("specs", workspace.schema.name).read_bytes()
+            write_atomically(workspace.schema, schema)
+
+
 def check_file(spec: Path) -> tuple[Mapping[str, Project], tuple[Diagnostic, ...]]:
     """The same for a spec under any name. Its folder is the project's."""
     loaded = load(spec)
+    _serve_the_editor(spec, loaded.folder)
     validated = validate(loaded)
     if any(d.severity == "error" for d in validated.diagnostics):
         return {}, validated.diagnostics
@@ -86,6 +108,14 @@ def open_project(folder: Path, environment: str) -> OpenProject:
             hint=f"did you mean {near!r}?" if near else f"there are: {', '.join(sorted(projects))}",
         )
     return OpenProject(workspace, compile_project(projects[environment]))
+
+
+def find_applied(folder: Path, environment: str) -> Workspace:
+    """The project, for a verb that looks at what runs. Raises UsageError for an unknown environment."""
+    workspace = find_workspace(folder)
+    if not workspace.world(environment).root.exists():
+        open_project(folder, environment)
+    return workspace
 
 
 def open_applied(folder: Path, environment: str) -> OpenProject:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bedplate.cli import options, terminal
-from bedplate.cli.project import find_workspace
+from bedplate.cli.project import find_applied
 
 if TYPE_CHECKING:
     from bedplate.engine.world.observe import ServiceStatus, WorldStatus
@@ -27,7 +27,7 @@ WATCH_S = 2.0
 @click.pass_obj
 def command(folder: Path, environment: str, as_json: bool, watch: bool) -> int:
     """Say what runs, where, and how healthy it is. Exit 4 when something is not."""
-    workspace = find_workspace(folder)
+    workspace = find_applied(folder, environment)
     seen = _look(workspace, environment)
     while True:
         if as_json:
@@ -49,6 +49,10 @@ def _look(workspace: Workspace, environment: str) -> WorldStatus:
 def _show(seen: WorldStatus, environment: str, *, clear: bool) -> None:
     if clear:
         click.clear()
+    if seen.supervisor.foreign:
+        terminal.line(
+            f"a supervisor that this project does not know runs in its place: kill {seen.supervisor.pid}"
+        )
     if not seen.services and not seen.supervisor.expected:
         terminal.line(f"nothing is applied in {environment}; `bedplate up` does it")
         return

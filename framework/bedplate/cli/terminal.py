@@ -16,8 +16,12 @@ from bedplate.errors import BedplateError, SpecError
 STYLES = {"good": "green", "bad": "red", "change": "yellow", "quiet": "bright_black", "name": "cyan"}
 
 
-def tolerate_any_encoding() -> None:
-    """A terminal that cannot show a character gets its escape, never a traceback."""
+def tolerate_any_stream() -> None:
+    """A terminal that cannot show a character gets its escape, and a stream that is closed nothing."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before we began
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for as long as we live
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

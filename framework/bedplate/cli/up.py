@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 @options.yes
 @click.option("--refresh", is_flag=True, help="Look at the real world first, and mend what drifted.")
 @click.option(
-    "--plan", "plan_file", metavar="FILE", type=click.Path(path_type=Path), help="Apply this saved plan."
+    "--plan",
+    "plan_file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Apply this saved plan.",
 )
 @click.pass_obj
 def command(

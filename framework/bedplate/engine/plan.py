@@ -171,6 +171,8 @@ def _fields(metadata: Mapping[str, Any]) -> Iterator[FieldChange]:
     old, new = metadata.get("old") or {}, metadata.get("new") or {}
     paths = sorted(metadata.get("detailedDiff") or dict.fromkeys(metadata.get("diffs") or ()))
     for path in paths:
+        if path.endswith(".version") and path.removesuffix("version") + "sha256" in paths:
+            continue  # the beginning of the digest: one fact, one line
         before, after = _at(old.get("inputs"), path), _at(new.get("inputs"), path)
         word, reason = _words(metadata["type"], path)
         if before != after or before == SECRET:

@@ -70,7 +70,9 @@ class WorldStatus:
     def healthy(self) -> bool:
         """Whether all that should run does; an environment where nothing should run is healthy."""
         supervised = self.supervisor.alive or not self.supervisor.expected
-        return supervised and all(service.healthy for service in self.services)
+        return (
+            supervised and not self.supervisor.foreign and all(service.healthy for service in self.services)
+        )
 
 
 def observe(workspace: Workspace, environment: str) -> WorldStatus:

@@ -55,6 +55,11 @@ class Secret:
                 f"the secret {self.secret} is not set",
                 f"set the environment variable {variable} and run again",
             )
+        if not (value.isascii() and value.isprintable()):
+            raise ResourceFailed(
+                f"the secret {self.secret} has characters that no HTTP header can carry",
+                "use printable ASCII characters only",
+            )
         return value
 
 

@@ -85,14 +85,16 @@ class Attempt:
     def _change(self, config: Mapping[str, Json]) -> None:
         """Has the running server go over; it verifies what is new beside what it serves."""
         timeouts, address = self.wanted.timeouts, self.wanted.address
-        before = _versions(self.machine.master(self.world, self.owned.name))
+        master = self.machine.master(self.world, self.owned.name)
+        goes_on = f"it goes on with {_versions(master)} as before"
+        before = goes_on if master and master.ready else "nor did it serve before"
         write_json(self.files.next, config)
         timeout_s = timeouts.ready_s + timeouts.drain_s + timeouts.stop_s
         refused = self.machine.change(self.world, self.owned.name, self.files.next, timeout_s, self.progress)
         if refused is not None:
             self.files.next.unlink(missing_ok=True)
             raise ResourceFailed(
-                f"{address} was not changed; it goes on with {before} as before: {refused}",
+                f"{address} was not changed; {before}: {refused}",
                 f"see bedplate logs {address}",
             )
         self.files.next.replace(self.files.config)

@@ -57,7 +57,7 @@ def check(world: LocalWorld, running: str | None, identity: str) -> None:
     if running != identity:
         raise ResourceFailed(
             f"another supervisor ({running}) answers on {world.supervisor_socket}, not ours ({identity})",
-            "stop it, then run again",
+            "`bedplate status` names its process; end it if an earlier .bedplate/ here ran it",
         )
 
 

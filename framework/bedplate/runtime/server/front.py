@@ -73,7 +73,9 @@ class Front:
             and not auth.allowed(self._api_key, headers)
         ):
             extra = ((b"www-authenticate", b"Bearer"),)
-            await _error(send, 401, "an API key is needed: Authorization: Bearer KEY, or X-API-Key", extra)
+            await _error(
+                send, 401, "a valid API key is needed: Authorization: Bearer KEY, or X-API-Key", extra
+            )
         elif target is None:
             await self._page(scope, receive, send)
         elif scope["method"] != "POST":
