@@ -117,7 +117,7 @@ def _by_build(progress: Progress) -> Engine:
         symbols = f"-s -w -X {_MODULE}/sdk/v3/go/common/version.Version=v{VERSION}"
         target = f"{_MODULE}/pkg/v3/cmd/pulumi"
         command = [go, "build", "-trimpath", "-ldflags", symbols, "-o", str(folder / "pulumi"), target]
-        what = f"building Pulumi {VERSION} from the Go module proxy, about 4 minutes"
+        what = f"building Pulumi {VERSION} from the Go module proxy, some minutes"
         _run(command, folder, what, BUILD_TIMEOUT_S, progress)
         return _kept(folder / "pulumi", "built")
 
