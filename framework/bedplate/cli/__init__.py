@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -157,8 +156,3 @@ def _bug(bug: Exception) -> int:
         where = f"in {name}"
     terminal.line(f"bedplate has a bug: {type(bug).__name__}. The details are {where}.", error=True)
     return BUG
-
-
-def exit_on_terminate() -> None:
-    """SIGTERM is treated as Ctrl-C, so that a cancelled CI job leaves a clean state."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)

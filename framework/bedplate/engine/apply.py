@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from bedplate.engine import plan as plans
@@ -23,14 +22,6 @@ from bedplate.errors import ApplyFailed, EngineError, Interrupted, Refused, Stal
 
 OnStep = Callable[[Stack, Mapping[str, Any], str], None]
 """Told of every step of an apply: the stack, the step's metadata, and "begun", "done" or "failed"."""
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What an apply did: the changes made, the stacks skipped by their record, the outputs of all stacks."""
-
-    plan: Plan
-    skipped: tuple[str, ...]
 
 
 def preview(session: Session, *, refresh: bool = False) -> Plan:
@@ -52,10 +43,11 @@ def up(session: Session, plan: Plan, *, refresh: bool = False, on_step: OnStep |
     stacks = list(session.live_stacks())
     make_stacks(session, stacks)
     for stack in stacks:
-        if refresh or _changes(planned.get(stack.section)):
+        found = planned.get(stack.section)
+        if refresh or found is None or found.changes:
             _up_stack(session, stack, refresh, on_step)
         else:
-            _remember(session, stack)
+            stack.state.write_record(found.facts)
 
 
 def check_plan(session: Session, plan: Plan) -> None:
@@ -124,13 +116,7 @@ def _up_stack(session: Session, stack: Stack, refresh: bool, on_step: OnStep | N
     arguments = ["up", "--yes", "--skip-preview", *(["--refresh"] if refresh else [])]
     outcome = _operate(session, stack, arguments, on_step)
     _raise_for(session, stack, outcome)
-    _remember(session, stack)
-
-
-def _remember(session: Session, stack: Stack) -> None:
-    """A whole, untargeted success: what holds now is what the next `up` may skip on."""
-    if stack.state.exists():
-        stack.state.write_record(session.facts(stack))
+    stack.state.write_record(session.facts(stack))
 
 
 def _operate(session: Session, stack: Stack, arguments: Sequence[str], on_step: OnStep | None) -> Outcome:
@@ -143,10 +129,6 @@ def _operate(session: Session, stack: Stack, arguments: Sequence[str], on_step: 
 
 
 _STEP_EVENTS = {"resourcePreEvent": "begun", "resOutputsEvent": "done", "resOpFailedEvent": "failed"}
-
-
-def _changes(planned: StackPlan | None) -> bool:
-    return planned is None or bool(planned.changes)
 
 
 def _drift(events: Sequence[Event], stack: Stack) -> list[Change]:
