@@ -170,7 +170,7 @@ def test_a_damaged_model_is_decided(at: int, damage: bytes) -> None:
 def _zipped() -> bytes:
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps({}))
+        archive.writestr(zipfile.ZipInfo("archive/data.pkl"), pickle.dumps({}))
     return held.getvalue()
 
 
@@ -180,13 +180,14 @@ def _zipped() -> bytes:
         (b"", "empty"),
         (pickle.dumps({"a": 1}), "pickle"),
         (pickle.dumps({"a": 1}, protocol=0), "not an ONNX model"),
-        (gzip.compress(pickle.dumps({})), "gzip"),
+        (gzip.compress(pickle.dumps({}), mtime=0), "gzip"),
         (_zipped(), "zip"),
         (b"\x89HDF\r\n", "HDF5"),
         (b"hello", "not an ONNX model"),
         (models.classifier().SerializeToString()[:-9], "cut off"),
         (b"\x08\x08\x3a\x00", "onnxruntime refuses it"),
     ],
+    ids=["empty", "pickle", "old pickle", "gzip", "zip", "HDF5", "text", "cut off", "no graph"],
 )
 def test_other_files_are_refused(tmp_path: Path, plain: Config, data: bytes, words: str) -> None:
     assert words in refusal(models.write(tmp_path / "m.onnx", data), plain)
