@@ -166,11 +166,13 @@ def test_a_lock_whose_holder_nobody_can_see_is_broken_by_force_only(
 def test_the_engine_s_lock_of_a_dead_engine_is_removed(project: UserProject) -> None:
     project.ok("up", "--yes")
     path = engine_lock(project)
+    for words in (["plan"], ["up", "--yes"], ["refresh"], ["destroy", "--yes"]):
+        refused = project.run(*words)
+        assert refused.code == 5
+        assert "ada@" in refused.err
+        assert "was killed" in refused.err
+        assert "bedplate recover" in refused.err
     project.model(factor=3.0)
-    refused = project.run("up", "--yes")
-    assert refused.code == 5
-    assert "ada@" in refused.err
-    assert "bedplate recover" in refused.err
     assert "removed the engine's lock" in project.ok("recover").out
     assert not path.exists()
     project.ok("up", "--yes")

@@ -11,6 +11,7 @@ session.py         one command's work: the stacks of an environment, and what is
 apply.py           previews, applies, refreshes, destroys; pulumi.py runs the CLI, classify.py reads its words
 plan.py            what would change, in the spec's own words; saved plans
 state.py           checkpoints, and records beside them; identity.py: whose they are; lock.py: one at a time
+engine_lock.py     what an engine that was killed leaves of its own lock
 recover.py         after a command was killed
 world/             processes, sockets and files of the local target
 secrets.py         secrets by name and fingerprint; redact.py keeps their values out of every text

@@ -6,15 +6,13 @@ is imported into the state, else the creation is dropped. A refresh then settles
 
 from __future__ import annotations
 
-import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from bedplate.engine.classify import classify
+from bedplate.engine.engine_lock import EngineLock, engine_locks
 from bedplate.engine.lock import holder, lock_path, locked, one_breaker
 from bedplate.engine.provider.kind import Context
 from bedplate.engine.provider.kinds import KINDS
@@ -55,10 +53,10 @@ def _break_lock(session: Session, force: bool) -> Iterator[str]:
 
 
 def _settle(session: Session, stack: Stack, force: bool, say: Callable[[str], None]) -> Iterator[str]:
-    locks = _engine_locks(stack)
+    locks = engine_locks(stack.state)
     for lock in locks:
         _wait_for_engine(session, stack, lock, force, say)
-    if _engine_locks(stack):
+    if engine_locks(stack.state):
         _checked(session, stack, session.pulumi.call(stack.folder, "cancel", "--yes", stack.name))
         yield f"{stack}: removed the engine's lock"
     pending = stack.state.pending()
@@ -106,40 +104,20 @@ def _told(stack: Stack, operation: Mapping[str, Any], found: str | None) -> str:
     return f"{stack.section}.{name}: had been created as {found}; taken into the state"
 
 
-def _engine_locks(stack: Stack) -> list[Path]:
-    folder = stack.state.engine_locks
-    return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
 def _wait_for_engine(
-    session: Session, stack: Stack, lock: Path, force: bool, say: Callable[[str], None]
+    session: Session, stack: Stack, lock: EngineLock, force: bool, say: Callable[[str], None]
 ) -> None:
     """An engine whose command was killed finishes what is under way by itself; it is not to be cut off."""
-    try:
-        held = json.loads(lock.read_bytes())
-        pid, host = int(held["pid"]), str(held["hostname"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return
-    if host != socket.gethostname():
-        if not force:
-            raise _unseen(f"{stack} is locked by the engine with pid {pid} on {host}")
-        return
+    if lock.alive() is None and not force:
+        raise _unseen(f"{stack} is locked by {lock}")
     deadline = time.monotonic() + WAIT_FOR_ENGINE_S
     said = False
-    while lock.exists() and _is_engine(pid):
+    while lock.alive():
         if session.pulumi.interruption.requested:
-            raise Interrupted(f"{stack}: interrupted while an engine (pid {pid}) still works")
+            raise Interrupted(f"{stack}: interrupted while an engine (pid {lock.pid}) still works")
         if time.monotonic() > deadline:
-            raise Locked(f"{stack}: an engine (pid {pid}) still works", hint="wait, then recover again")
+            raise Locked(f"{stack}: an engine (pid {lock.pid}) still works", hint="wait, then recover again")
         if not said:
-            say(f"{stack}: waiting for an engine (pid {pid}) to finish")
+            say(f"{stack}: waiting for an engine (pid {lock.pid}) to finish")
             said = True
         time.sleep(LOOK_EVERY_S)
-
-
-def _is_engine(pid: int) -> bool:
-    """Whether that process is a Pulumi engine, and not a later process of the same id."""
-    try:
-        return "pulumi" in Path(f"/proc/{pid}/comm").read_text()
-    except OSError:
-        return False

@@ -12,6 +12,7 @@ import yaml
 
 from bedplate.atomic import write_atomically
 from bedplate.compiler import Compiled
+from bedplate.engine.engine_lock import engine_locks
 from bedplate.engine.identity import check_identity
 from bedplate.engine.install import find_engine
 from bedplate.engine.launchers import engine_environment, write_launchers
@@ -75,20 +76,29 @@ class Session:
         return (stack for stack in self.stacks if stack.graph.resources or stack.state.exists())
 
     def refuse_unfinished(self) -> None:
-        """Raises Locked when an earlier run was killed and left operations in an unknown state."""
+        """Raises Locked while an engine works, and after one was killed until `recover` has looked at it."""
         cut_off = [
             f"{operation['type']} {stack.section}.{operation['resource']['urn'].rpartition('::')[2]}"
             for stack in self.live_stacks()
             for operation in stack.state.pending()
         ]
+        locks = [(stack, lock) for stack in self.live_stacks() for lock in engine_locks(stack.state)]
+        if not cut_off and not locks:
+            return
         working = holder(lock_path(self.workspace, self.environment))
-        if cut_off and working and working.pid != os.getpid() and working.alive():
+        if working and working.pid != os.getpid() and working.alive():
             raise Locked(f"{working} is under way", hint="wait until it is done")
-        if cut_off:
-            raise Locked(
-                f"an earlier run was cut off in the middle of: {', '.join(cut_off)}",
-                hint="run `bedplate recover`, which looks what became of them, then try again",
-            )
+        for stack, lock in locks:
+            if lock.alive() is not False:
+                raise Locked(
+                    f"{stack} is locked by {lock}",
+                    hint="wait until it is done; if it was killed, run `bedplate recover`",
+                )
+        what = f" in the middle of: {', '.join(cut_off)}" if cut_off else f": {locks[0][1]} was killed"
+        raise Locked(
+            f"an earlier run was cut off{what}",
+            hint="run `bedplate recover`, which looks what became of it, then try again",
+        )
 
 
 def open_session(workspace: Workspace, compiled: Compiled) -> Session:
