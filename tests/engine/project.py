@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from bedplate.engine.launchers import engine_environment, write_launchers
+from bedplate.engine.launchers import engine_environment, launcher, write_launchers
 from bedplate.engine.stack_folder import write_stack_folder
 from bedplate.graph import Graph, Origin, Resource, Value
 from bedplate.workspace import Workspace
@@ -64,11 +63,9 @@ class ToyProject:
 
     def __post_init__(self) -> None:
         write_launchers(self.workspace)
-        launcher = self.workspace.launchers / "pulumi-resource-bedplate"
-        command = f"exec {shlex.quote(sys.executable)} -P -m tests.engine.toys"
-        project = f'--project {shlex.quote(str(self.root))} "$@"'
         path = f"export PYTHONPATH={shlex.quote(str(REPOSITORY))}${{PYTHONPATH:+:$PYTHONPATH}}"
-        launcher.write_text(f"#!/bin/sh\n{path}\n{command} {project}\n")
+        script = launcher("tests.engine.toy_provider").replace("exec ", f"{path}\nexec ", 1)
+        (self.workspace.launchers / "pulumi-resource-bedplate").write_text(script)
         self.world.mkdir(exist_ok=True)
 
     @property

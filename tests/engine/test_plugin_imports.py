@@ -22,8 +22,13 @@ def loaded(module: str) -> set[str]:
     return set(json.loads(ran.stdout))
 
 
-@pytest.mark.parametrize("module", ["bedplate.engine.provider.__main__", "bedplate.engine.language_host"])
+@pytest.mark.parametrize("module", ["bedplate.engine.provider.main", "bedplate.engine.language_host.host"])
 def test_a_plugin_loads_only_what_it_needs(module: str) -> None:
     found = loaded(module)
     assert {module, "grpc", "bedplate.engine.protocol"} <= found
     assert found & (HEAVY | SDK | COMPILER | LATER) == set()
+
+
+@pytest.mark.parametrize("plugin", ["provider", "language_host"])
+def test_a_plugin_can_be_ended_quietly_before_it_loads_anything(plugin: str) -> None:
+    assert "grpc" not in loaded(f"bedplate.engine.{plugin}.__main__")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -110,3 +113,24 @@ def test_a_plugin_whose_engine_is_gone_ends_at_once(project: ToyProject) -> None
     launcher = project.workspace.launchers / "pulumi-language-bedplate"
     status = os.spawnl(os.P_WAIT, launcher, str(launcher), "127.0.0.1:1")
     assert status == 0
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_an_engine_that_is_done_before_a_plugin_has_started_gets_no_traceback(
+    plugin: str, project: ToyProject
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as engine:
+        address = f"127.0.0.1:{engine.getsockname()[1]}"
+        for delay_s in (0.0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64):
+            process = subprocess.Popen(
+                [project.workspace.launchers / plugin, address],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            time.sleep(delay_s)
+            while process.poll() is None:  # one in the first milliseconds is not heard
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.05)
+            assert process.communicate()[1] == "", delay_s

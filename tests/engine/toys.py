@@ -1,8 +1,8 @@
 # ruff: noqa: A002 - `id` is the protocol's word
 """A provider of toys, for tests of the protocol: the real servicer over a kind whose world is files.
 
-Started by the engine as `python -m tests.engine.toys --project ROOT`. The world is ROOT/world: one JSON file
-per toy, a line in `journal` per thing done, and switches that tests set by making files.
+Started by the engine as `python -m tests.engine.toy_provider --project ROOT`. The world is ROOT/world: one
+JSON file per toy, a line in `journal` per thing done, and switches that tests set by making files.
 """
 
 from __future__ import annotations
@@ -156,5 +156,5 @@ def _note(world: Path, line: str) -> None:
         journal.write(line + "\n")
 
 
-if __name__ == "__main__":
+def main() -> None:
     serve_provider(TOYS, Arguments.parsed(sys.argv[1:]))

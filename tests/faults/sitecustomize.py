@@ -74,7 +74,7 @@ def in_provider(method: str, kind: str, when: str) -> None:
 
 
 def in_host(verb: str, kind: str, when: str) -> None:
-    from bedplate.engine.registration import Program
+    from bedplate.engine.language_host.registration import Program
 
     def wanted(program: Any, resource: Any, _more: Any) -> bool:
         return program.preview == (verb == "preview") and str(resource.type).endswith(f":{kind}")

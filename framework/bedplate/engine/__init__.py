@@ -1,8 +1,8 @@
 """The only part of bedplate that knows Pulumi, processes and the network.
 
-language_host.py   runs a stack's graph as a Pulumi program; registration.py tells the engine its resources
+language_host/     runs a stack's graph as a Pulumi program
 provider/          bedplate's own resources
-plugin_process.py  how both live as processes, and end with the engine (parent.py)
+plugin_process.py  how both live as processes, from quiet_start.py on, and end with the engine (parent.py)
 protocol.py        the messages that both speak
 launchers.py       how the engine finds and starts both; the environment that it runs in
 stack_folder.py    the folder of a stack, as the engine reads it; sources.py: where in the spec all is from

@@ -32,10 +32,13 @@ def write_launchers(workspace: Workspace) -> None:
 def launcher(module: str) -> str:
     """A shell script that becomes `module`, told the project's folder from where the script itself lies.
 
-    -P keeps the working directory, a stack's folder, out of Python's search path.
+    -P keeps the working directory, a stack's folder, out of Python's search path. SIGINT is ignored until the
+    module itself says what it does, see quiet_start.py.
     """
     root = '"$(CDPATH= cd -- "$(dirname -- "$0")/../.." && pwd -P)"'
-    return f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m {module} --project {root} "$@"\n'
+    return (
+        f'#!/bin/sh\ntrap "" INT\nexec {shlex.quote(sys.executable)} -P -m {module} --project {root} "$@"\n'
+    )
 
 
 def engine_environment(workspace: Workspace) -> dict[str, str]:

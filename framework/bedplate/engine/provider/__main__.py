@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
-from bedplate.engine.plugin_process import Arguments
-from bedplate.engine.provider.kinds import KINDS
-from bedplate.engine.provider.servicer import serve_provider
+from bedplate.engine.quiet_start import end_quietly
 
 if __name__ == "__main__":
-    serve_provider(KINDS, Arguments.parsed(sys.argv[1:]))
+    end_quietly()
+    from bedplate.engine.provider.main import main
+
+    main()

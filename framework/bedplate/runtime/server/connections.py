@@ -24,6 +24,7 @@ _HEAD_S = 10.0  # a request's head must arrive within this time
 _BODY_S = 30.0  # and its body within this
 _KEPT_S = 65  # how long a connection may stay quiet between requests
 _LINGER_S = 1.0  # and how long while draining: a client in a loop is back long before
+_LAST_WORDS_S = 2.0  # how long a client that was refused may take to read why
 _HEAD_BYTES = 64 * 2**10
 _TICK_S = 1.0
 _DRAIN_TICK_S = 0.05
@@ -48,12 +49,15 @@ class Connection(HttpToolsProtocol):
         self._awaits_head = True
         self._head_bytes = 0
         self._body_since = 0.0
+        self._refused_since = 0.0
 
     def data_received(self, data: bytes) -> None:
+        if self._refused_since:
+            return
         if not self._awaits_head and not self._body_since:  # the first bytes of a next request
             self._awaits_head, self._head_since, self._head_bytes = True, self.loop.time(), 0
         super().data_received(data)
-        if self._awaits_head and not self.transport.is_closing():
+        if self._awaits_head and not (self._refused_since or self.transport.is_closing()):
             self._head_bytes += len(data)
             if self._head_bytes > _HEAD_BYTES:
                 self._refuse(431, "the request's head is too long")
@@ -77,12 +81,22 @@ class Connection(HttpToolsProtocol):
         self._refuse(400, msg)
 
     def _refuse(self, status: int, message: str) -> None:
-        """Answer below the application, where no request could be made of what came, and close."""
-        if self._idle or not self.cycle.response_started:
-            body = json.dumps({"error": message}).encode()
-            head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-            self.transport.write(STATUS_LINE[status] + head % len(body) + body)
-        self.transport.close()
+        """Answer below the application, where no request could be made of what came, and close.
+
+        To close while the client still sends would reset the connection, and the answer with it.
+        """
+        if not self._idle and self.cycle.response_started:
+            self.transport.close()
+            return
+        body = json.dumps({"error": message}).encode()
+        head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+        self.transport.write(STATUS_LINE[status] + head % len(body) + body)
+        self.transport.write_eof()
+        self._refused_since = self.loop.time()
+        self.flow.resume_reading()
+        if not self._idle:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
 
     @property
     def _idle(self) -> bool:
@@ -97,7 +111,10 @@ class Connection(HttpToolsProtocol):
         """Close what waits for too long."""
         if self.transport.is_closing():
             return
-        if self._body_since and now - self._body_since > _BODY_S:
+        if self._refused_since:
+            if now - self._refused_since > _LAST_WORDS_S:
+                self.transport.close()
+        elif self._body_since and now - self._body_since > _BODY_S:
             self._refuse(408, "the request's body did not arrive in time")
         elif self._overdue(now):
             self.transport.close()

@@ -1,7 +1,6 @@
-"""bedplate as a Pulumi language: `python -m bedplate.engine.language_host --project ROOT [engine address]`.
+"""What the engine asks of a language.
 
-A program in this language is the data that `bedplate compile` wrote: `Run` reads stacks/<section>/
-graph.<environment>.json and registers what it holds. There are no decisions here.
+`Run` reads stacks/<section>/graph.<environment>.json and registers what it holds. It decides nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from pathlib import Path
 import grpc
 from google.protobuf.empty_pb2 import Empty
 
+from bedplate.engine.language_host.registration import Program, Stopped
 from bedplate.engine.plugin_process import UNLIMITED, Arguments, serve, told
 from bedplate.engine.protocol import language_pb2, language_pb2_grpc, plugin_pb2, resource_pb2_grpc
 from bedplate.engine.redact import redact
-from bedplate.engine.registration import Program, Stopped
 from bedplate.engine.secrets import reference
 from bedplate.engine.sources import read_sources, read_spec_digest
 from bedplate.errors import EngineError
@@ -137,15 +136,12 @@ def refuse_stale(workspace: Workspace, folder: Path, stack: str) -> None:
         )
 
 
-def main(arguments: Arguments) -> None:
+def main() -> None:
     """Serves the engine until it is done."""
+    arguments = Arguments.parsed(sys.argv[1:])
 
     def register(server: grpc.Server) -> None:
         host = LanguageHost(arguments.workspace)
         language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
 
     serve(arguments, register)
-
-
-if __name__ == "__main__":
-    main(Arguments.parsed(sys.argv[1:]))

@@ -1,0 +1,11 @@
+"""`python -m bedplate.engine.language_host --project ROOT [engine address]`."""
+
+from __future__ import annotations
+
+from bedplate.engine.quiet_start import end_quietly
+
+if __name__ == "__main__":
+    end_quietly()
+    from bedplate.engine.language_host.host import main
+
+    main()
