@@ -124,7 +124,7 @@ def _commands(project: UserProject) -> list[str]:
     """What runs for the project, by kind; an engine or one of its plugins shows by its own command line."""
     found = []
     for process in project.processes():
-        words = process.cmdline()
+        words = process.info["cmdline"] or []
         known = [w for w in ("supervisord", "server.worker", "server") if w in _program(words)]
         found.append(known[0] if known else " ".join(words))
     return sorted(found)

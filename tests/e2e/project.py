@@ -140,7 +140,10 @@ class UserProject:
             return json.load(response)["outputs"][0]["data"][0]
 
     def processes(self) -> list[psutil.Process]:
-        """Every living process that has to do with this project, by its command line or its folder."""
+        """Every living process that has to do with this project, by its command line or its folder.
+
+        `info` holds what was seen of it; it may have ended since.
+        """
         places = (str(self.root), str(self.runtime))
         found = []
         for process in psutil.process_iter(["cmdline", "cwd", "status"]):

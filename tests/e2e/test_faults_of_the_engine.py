@@ -154,7 +154,7 @@ def test_interrupted_once_it_finishes_what_is_under_way(project: UserProject) ->
     answer = project.finish(process)
     assert answer.code == 130
     deadline = time.monotonic() + 20
-    while [p for p in project.processes() if "pulumi" in " ".join(p.cmdline())]:
+    while [p for p in project.processes() if "pulumi" in " ".join(p.info["cmdline"] or ())]:
         assert time.monotonic() < deadline, "an engine outlived its command"
         time.sleep(0.1)
     project.ok("up", "--yes")

@@ -13,7 +13,7 @@ DEADLINE_S = 30
 
 
 def find(project: UserProject, words: str) -> list[int]:
-    return [p.pid for p in project.processes() if words in " ".join(p.cmdline())]
+    return [p.pid for p in project.processes() if words in " ".join(p.info["cmdline"] or ())]
 
 
 def kill(pids: list[int]) -> None:

@@ -40,7 +40,7 @@ def recorded(project: UserProject) -> dict[Path, bytes]:
 
 
 def engines(project: UserProject) -> list[str]:
-    lines = [" ".join(process.cmdline()) for process in project.processes()]
+    lines = [" ".join(process.info["cmdline"] or ()) for process in project.processes()]
     return [line for line in lines if "pulumi" in line or "bedplate.engine" in line]
 
 

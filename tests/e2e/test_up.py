@@ -77,7 +77,7 @@ def test_a_section_taken_out_of_the_spec_is_taken_out_of_the_world(project: User
     project.write("version: 1\nproject: flights\nmodels: {delay: {path: models/delay.onnx}}\n")
     project.ok("up", "--yes")
     assert project.ok("status", "--json").data["services"] == []
-    assert not [p for p in project.processes() if "supervisord" in " ".join(p.cmdline())]
+    assert not [p for p in project.processes() if "supervisord" in " ".join(p.info["cmdline"] or ())]
 
 
 def test_a_comment_in_the_spec_changes_nothing(project: UserProject) -> None:
