@@ -2,21 +2,57 @@
 
 from __future__ import annotations
 
+import sys
 import types
-from typing import Annotated, Union, get_args, get_origin
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Annotated, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
+from pydantic_core import core_schema
 
 from bedplate.spec.leaf import Leaf
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
 
 LIST, MAPPING, ONE = "list", "mapping", "one"
 
 
+# pydantic asks every installed package for plugins, which takes longer than reading a spec does. What a spec
+# means is the language's to say: there are none.
+_no_plugins = types.ModuleType("pydantic.plugin._loader")
+_no_plugins.__dict__["get_plugins"] = tuple
+sys.modules.setdefault(_no_plugins.__name__, _no_plugins)
+
+_building: ContextVar[bool] = ContextVar("building", default=False)
+
+
 class SpecModel(BaseModel):
-    """Frozen, and without unknown keys. Models are built when they are first used."""
+    """Frozen, and without unknown keys.
+
+    A model is built when a spec first holds one, also one that stands inside another: a spec uses a small
+    part of the language, and building all of it takes longer than reading the spec.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        if _building.get():
+            return core_schema.with_info_plain_validator_function(cls._read)
+        token = _building.set(True)
+        try:
+            return handler(source)
+        finally:
+            _building.reset(token)
+
+    @classmethod
+    def _read(cls, value: object, info: core_schema.ValidationInfo[object]) -> Self:
+        """Errors keep their places: pydantic puts those of an inner validation under the outer one's."""
+        return cls.model_validate(value, context=info.context)
 
 
 def inner(annotation: object) -> tuple[str, object]:
