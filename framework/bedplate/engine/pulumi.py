@@ -22,6 +22,7 @@ from typing import IO, Any
 from bedplate.engine.parent import end_with_parent
 
 POLL_S = 0.05
+INSIST_EVERY_S = 0.5
 Event = Mapping[str, Any]
 OnEvent = Callable[[Event], None]
 
@@ -74,6 +75,11 @@ class Interruption:
         if self.requested:
             _interrupt(process)
 
+    def insist(self, process: subprocess.Popen[str]) -> None:
+        """Tells an engine again that it shall stop at once: of two signals in a row it may see only one."""
+        if self.requested > 1:
+            _interrupt(process)
+
     def forget(self, process: subprocess.Popen[str]) -> None:
         with self._guard:
             self._running.discard(process)
@@ -106,7 +112,7 @@ class Pulumi:
                 log.open(encoding="utf-8") as source,
                 self._started(folder, (*arguments, *common), sink) as process,
             ):
-                events = tuple(_follow(source, process, on_event))
+                events = tuple(_follow(source, process, on_event, self.interruption))
                 self.interruption.forget(process)
             return Outcome(process.returncode, printed.read_text(errors="replace"), events)
 
@@ -129,9 +135,11 @@ class Pulumi:
         return process
 
 
-def _follow(source: IO[str], process: subprocess.Popen[str], on_event: OnEvent | None) -> Iterator[Event]:
+def _follow(
+    source: IO[str], process: subprocess.Popen[str], on_event: OnEvent | None, interruption: Interruption
+) -> Iterator[Event]:
     """Events as they are written, until the process has ended and everything is read."""
-    rest = ""
+    rest, insisted = "", time.monotonic()
     while True:
         ended = process.poll() is not None
         rest += source.read()
@@ -145,6 +153,9 @@ def _follow(source: IO[str], process: subprocess.Popen[str], on_event: OnEvent |
             return
         if not lines:
             time.sleep(POLL_S)
+        if time.monotonic() - insisted > INSIST_EVERY_S:
+            interruption.insist(process)
+            insisted = time.monotonic()
 
 
 def _finish_with_parent(parent: int) -> None:
