@@ -50,7 +50,8 @@ def test_the_demo_and_then_every_command_of_the_readme(
     assert "3 created" in typed("bedplate -C examples/flights up --yes", tmp_path)
     asked = typed(f"python examples/flights/ask.py {project.url()}", tmp_path)
     assert "12 flights" in asked
-    assert max(map(len, asked.splitlines())) <= 80
+    shown, _, _hints = asked.partition("Try next")  # with paths, which are as long as they are
+    assert max(map(len, shown.splitlines())) <= 80
     assert "no changes" in typed("bedplate -C examples/flights up --yes", tmp_path)
 
     found = commands()

@@ -112,9 +112,9 @@ def test_clients_that_leave_in_mid_body_leave_nothing(serve: Serve) -> None:
     for _ in range(100):
         with socket.create_connection(("127.0.0.1", server.tree["port"])) as connection:
             connection.sendall(post("/v2/models/classifier/infer", b"x" * 1000)[:-500])
+    left = 'code="499",model="classifier",outcome="disconnected",version="1"} 100.0'
+    until(lambda: left in server.client.get("/metrics").text)
     until(lambda: worker.num_fds() <= before)
-    page = server.client.get("/metrics").text
-    assert 'code="499",model="classifier",outcome="disconnected",version="1"} 100.0' in page
     assert in_flight(server) == 0.0
 
 
