@@ -22,6 +22,8 @@ def test_up_serves_and_is_idempotent_and_destroy_leaves_nothing(project: UserPro
         assert again.code == 0, again.text
     assert "no changes" in project.ok("up", "--yes").out
     assert project.run("plan", "--exit-code").code == 0
+    # The engine writes its files whole or not at all, and no others.
+    assert list((project.root / ".bedplate/state/.pulumi").rglob("*.attrs")) == []
 
     project.ok("destroy", "--yes")
     assert project.processes() == []

@@ -53,7 +53,9 @@ def engine_environment(workspace: Workspace) -> dict[str, str]:
     return {
         **{key: value for key, value in os.environ.items() if key != FOREIGN_PASSPHRASE},
         "PULUMI_HOME": str(workspace.pulumi_home),
-        "PULUMI_BACKEND_URL": workspace.state.as_uri(),
+        # A blob's attributes would lie in a file beside it that is not written whole or not at all: an engine
+        # that is killed in the middle of it could never read its state again. Nobody needs them.
+        "PULUMI_BACKEND_URL": f"{workspace.state.as_uri()}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(workspace.secrets / PASSPHRASE),
         "PULUMI_SKIP_UPDATE_CHECK": "1",
     }
