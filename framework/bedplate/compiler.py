@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from bedplate.backend import Backend
 from bedplate.diagnostics import Diagnostic
 from bedplate.graph import Graph, Origin, secret_refs
 from bedplate.link import link
 from bedplate.sections import SECTIONS
 from bedplate.spec.project import Project
-from bedplate.targets import TARGETS
+from bedplate.spec_files import SpecFiles
+from bedplate.targets import target_of
 from bedplate.targets.lowered import Lowered
 from bedplate.workloads import Contribution, Workload, Yielded
 
@@ -28,7 +30,8 @@ class Compiled:
     environment: str
     graphs: Mapping[str, Graph]
     origins: Mapping[str, Mapping[str, Origin]]
-    spec_digest: str = ""
+    files: SpecFiles = SpecFiles()
+    backend: Backend = Backend()
 
 
 def check(project: Project) -> list[Diagnostic]:
@@ -38,8 +41,9 @@ def check(project: Project) -> list[Diagnostic]:
         for section, entries in project.sections.items()
         for diagnostic in SECTIONS[section].check(entries, project)
     ]
+    target = target_of(project.environment)
+    found.extend(target.settings(project.environment))
     if not any(d.severity == "error" for d in found):
-        target = TARGETS[project.environment.target]
         for items in _yielded(project).values():
             for item in items:
                 if not isinstance(item, Contribution):
@@ -50,7 +54,7 @@ def check(project: Project) -> list[Diagnostic]:
 def compile_project(project: Project) -> Compiled:
     """The graphs of a project in which `check` found no error. Deterministic and without effects."""
     linked = link(_yielded(project))
-    target = TARGETS[project.environment.target]
+    target = target_of(project.environment)
     everything = [workload for workloads in linked.values() for workload in workloads]
     stacks: dict[str, Lowered] = {BASE: target.base(everything, project.environment)}
     for section, workloads in linked.items():
@@ -61,7 +65,13 @@ def compile_project(project: Project) -> Compiled:
         {section: _graph(section, lowered, project) for section, lowered in stacks.items()},
         {section: _origins(lowered, project) for section, lowered in stacks.items()},
         project.inputs.spec,
+        _backend(project),
     )
+
+
+def _backend(project: Project) -> Backend:
+    state = project.environment.settings.state
+    return Backend(state.backend, state.secrets_provider) if state else Backend()
 
 
 def _yielded(project: Project) -> dict[str, tuple[Yielded, ...]]:
@@ -72,8 +82,13 @@ def _yielded(project: Project) -> dict[str, tuple[Yielded, ...]]:
 
 
 def _lower(workloads: tuple[Workload, ...], project: Project) -> Lowered:
-    target = TARGETS[project.environment.target]
-    return Lowered.merged(target.lower(w, project.environment) for w in workloads)
+    target, environment = target_of(project.environment), project.environment
+    lowered = Lowered.merged(target.lower(w, environment) for w in workloads)
+    protected = {name for name, address in lowered.addresses.items() if environment.protects(address)}
+    if not protected:
+        return lowered
+    resources = tuple(replace(r, protect=True) if r.name in protected else r for r in lowered.resources)
+    return replace(lowered, resources=resources)
 
 
 def _graph(section: str, lowered: Lowered, project: Project) -> Graph:

@@ -91,11 +91,18 @@ def merged(by_environment: Mapping[str, Sequence[Diagnostic]]) -> tuple[Diagnost
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """The known word that `word` was probably meant to be."""
+    """The known word that `word` was probably meant to be; the case of letters, and - for _, count little."""
     from difflib import get_close_matches
 
-    near = get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
-    return near[0] if near else None
+    alike = {_folded(other): other for other in known}
+    near = get_close_matches(_folded(word[:100]), alike, n=3, cutoff=0.6)
+    # Of words that are as near, one of the same letters: two were swapped.
+    swapped = [other for other in near if sorted(other) == sorted(_folded(word))]
+    return alike[(swapped or near)[0]] if near else None
+
+
+def _folded(word: str) -> str:
+    return word.casefold().replace("-", "_")
 
 
 def _place(diagnostic: Diagnostic) -> tuple[str, int, int, str, str]:

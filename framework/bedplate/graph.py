@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 GRAPH_VERSION = 1
-_LARGEST_EXACT = 2**53
+LARGEST_EXACT = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +268,7 @@ def _check_value(value: Value, where: str) -> None:
     elif isinstance(value, bool | str | Ref | SecretRef):
         return
     elif isinstance(value, int | float):
-        if not math.isfinite(value) or abs(value) > _LARGEST_EXACT:
+        if not math.isfinite(value) or abs(value) > LARGEST_EXACT:
             raise GraphError(f"{where}: {value!r} cannot be carried exactly as a JSON number")
     elif isinstance(value, Sequence):
         for index, item in enumerate(value):

@@ -18,6 +18,7 @@ SHOWN_AT_MOST = 50
 SECRETS_VALUE = "BP110"
 
 _NARROWEST = 12
+_LONGEST = 500
 _MASK = "***"
 _ELLIPSIS = "…"
 _COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "frame": "\x1b[34m", "off": "\x1b[0m"}
@@ -33,7 +34,7 @@ def as_text(diagnostics: Sequence[Diagnostic], *, colour: bool, width: int) -> s
     secrets = _secret_spans(diagnostics)
     printed = diagnostics[:SHOWN_AT_MOST]
     blocks = [_block(diagnostic, secrets, colour=colour, width=width) for diagnostic in printed]
-    return "\n\n".join([*blocks, _count(diagnostics)])
+    return "\n\n".join([*blocks, counted(diagnostics)])
 
 
 def as_data(diagnostics: Sequence[Diagnostic]) -> list[dict[str, object]]:
@@ -63,7 +64,8 @@ def _place(span: Span) -> dict[str, object]:
     return {"file": span.file, "line": span.line, "column": span.column, "end_column": span.end_column}
 
 
-def _count(diagnostics: Sequence[Diagnostic]) -> str:
+def counted(diagnostics: Sequence[Diagnostic]) -> str:
+    """How many there are, and how many of them were too many to show."""
     errors = sum(diagnostic.severity == "error" for diagnostic in diagnostics)
     warnings = len(diagnostics) - errors
     parts = [
@@ -81,13 +83,13 @@ def _block(
 
     severity = diagnostic.severity
     title = paint(f"{severity}[{diagnostic.code}]", severity)
-    lines = [f"{title}: {escaped(diagnostic.message)}"]
+    lines = [f"{title}: {_line(diagnostic.message)}"]
     span = diagnostic.span
     gutter = len(str(span.line)) if span else 1
     bar = paint(" " * (gutter + 1) + "|", "frame")
     if span:
         where = f"{escaped(span.file)}:{span.line}:{span.column}"
-        address = escaped(dotted(diagnostic.path))
+        address = _line(dotted(diagnostic.path))
         environment = f" ({_environments(diagnostic.environment)})" if diagnostic.environment else ""
         arrow = paint(" " * gutter + "-->", "frame")
         lines.append(
@@ -102,10 +104,15 @@ def _block(
                 f"{bar} {' ' * excerpt.offset}{paint('^' * excerpt.length, severity)}",
             ]
     edge = paint(" " * (gutter + 1) + "=", "frame")
-    lines += [f"{edge} note: {_note(r.span)}: {escaped(r.message)}" for r in diagnostic.related]
+    lines += [f"{edge} note: {_note(r.span)}: {_line(r.message)}" for r in diagnostic.related]
     if diagnostic.help:
-        lines.append(f"{edge} help: {escaped(diagnostic.help)}")
+        lines.append(f"{edge} help: {_line(diagnostic.help)}")
     return "\n".join(lines)
+
+
+def _line(text: str) -> str:
+    """Escaped, and not longer than anybody reads: a key may be a mebibyte long."""
+    return escaped(text if len(text) <= _LONGEST else text[:_LONGEST] + _ELLIPSIS)
 
 
 def _environments(names: str) -> str:

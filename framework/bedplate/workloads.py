@@ -7,24 +7,26 @@ needs), and contributions (what one section gives another). A target lowers work
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from bedplate.graph import SecretRef
+from bedplate.graph import Json, SecretRef
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
     """A file that must be where workloads can read it, known by its content.
 
-    `path` is relative to the project folder, with forward slashes; `sha256` is hexadecimal; `size` in bytes.
+    It is the project's file at `path` (relative, with forward slashes), or the version of MLflow's registry at
+    `uri`, kept by the MLflow at `tracking_uri`. `sha256` is hexadecimal; `size` in bytes.
     """
 
     address: str
     name: str
-    path: str
     sha256: str
     size: int
-    aliases: tuple[str, ...] = ()
+    path: str = ""
+    uri: str = ""
+    tracking_uri: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,33 @@ class Slo:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Limits and requests: CPUs (fractions allowed) and memory in bytes."""
+    """Limits and requests: CPUs (fractions allowed), memory in bytes, whole GPUs."""
 
     cpu_request: float | None = None
     memory_request: int | None = None
     cpu_limit: float | None = None
     memory_limit: int | None = None
+    gpus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Autoscaling:
+    """Replicas between `least` and `most` that keep `metric` near `target` for each of them."""
+
+    least: int
+    most: int
+    metric: str
+    target: float
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """Seconds: before the first probe, between probes, for an answer, until it must be ready."""
+
+    initial_delay_s: int = 10
+    period_s: int = 5
+    timeout_s: int = 1
+    startup_s: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +93,60 @@ class CanaryStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Gates:
+    """What must hold before each next step, decided on `min_requests` or more."""
+
+    p95_s: float | None = None
+    error_rate: float | None = None
+    min_requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A server of the user's own. `command` and `args` empty: the image's."""
+
+    port: int
+    health: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str | SecretRef], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A strategic merge patch of a compiled object; `index` is its place in the spec's list."""
+
+    index: int
+    kind: str
+    name: str | None
+    patch: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
-    """A model server that answers the Open Inference Protocol.
+    """A model server, bedplate's own or, with `container`, one of the user's.
 
     `name` is its identity in the world, `address` the spec's own name of it (`serving.delay`).
-    `port` None: the target chooses one and keeps it. `api_key`: callers must present it.
+    What is None or empty was left out, and the target chooses. `api_key`: callers must present it.
     """
 
     address: str
     name: str
     models: tuple[ModelRef | ServedModel, ...]
-    replicas: int = 1
+    replicas: int | None = None
+    autoscaling: Autoscaling | None = None
     resources: Resources = Resources()
     slo: Slo = Slo()
+    probes: Probes = Probes()
     canary: tuple[CanaryStep, ...] = ()
+    gates: Gates = Gates()
+    image: str | None = None
+    container: Container | None = None
     port: int | None = None
+    host: str | None = None
+    tls: SecretRef | None = None
     api_key: SecretRef | None = None
-    aliases: tuple[str, ...] = ()
+    patches: tuple[Patch, ...] = ()
 
 
 Workload = Artifact | Service
@@ -102,22 +162,3 @@ class ModelVersion:
 
 Contribution = ModelVersion
 Yielded = Workload | Contribution
-
-
-@dataclass(frozen=True, slots=True)
-class FileFact:
-    """What the loader saw of a file that the spec names: sha256 in hexadecimal, size in bytes."""
-
-    sha256: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """Everything outside the spec that compiling may look at, read once by the loader.
-
-    `files` maps a path as written in the spec to what was seen of it; `spec` is the sha256 of its text.
-    """
-
-    files: Mapping[str, FileFact] = field(default_factory=dict)
-    spec: str = ""

@@ -28,9 +28,11 @@ OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 # verb -> (its module, its line in --help); a literal, so that --help imports no verb
 VERBS = {
+    "init": "start a project from a template",
     "validate": "check the spec: everything that can be known offline, every environment",
     "explain": "what a diagnostic's code or a field of the spec means",
     "schema": "print the JSON Schema of the spec, for editors",
+    "lock": "move the pinned versions of models, and show what changed",
     "compile": "write the Pulumi projects of every environment under stacks/",
     "plan": "show what `up` would change",
     "up": "make the world as the spec says",

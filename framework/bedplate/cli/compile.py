@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from bedplate.cli import options, terminal
-from bedplate.cli.project import find_workspace, valid_projects
+from bedplate.cli.project import find_workspace, refuse_unknown_versions, valid_projects
 
 
 @click.command("compile", short_help="write the Pulumi projects of every environment under stacks/")
@@ -24,11 +24,13 @@ def command(folder: Path, as_json: bool, out: Path | None) -> None:
     workspace = find_workspace(folder)
     target = type(workspace)(out.resolve()) if out else workspace
     written: list[str] = []
-    for project in valid_projects(workspace).values():
+    projects = valid_projects(workspace)
+    refuse_unknown_versions(projects.values())
+    for project in projects.values():
         compiled = compile_project(project)
         for section, graph in compiled.graphs.items():
             if graph.resources or target.graph(section, compiled.environment).exists():
-                write_stack_folder(target, graph, compiled.origins[section], compiled.spec_digest)
+                write_stack_folder(target, graph, compiled.origins[section], compiled.files, compiled.backend)
                 written.append(f"{target.stack(section).name}/graph.{compiled.environment}.json")
     if as_json:
         terminal.data({"folder": str(target.stacks), "graphs": written})

@@ -9,23 +9,25 @@ from pathlib import Path
 import click
 
 from bedplate.cli import options, terminal
-from bedplate.cli.project import find_workspace
+from bedplate.cli.project import open_applied
 
 
 @click.command("env", short_help="print the exports that bare `pulumi` needs")
+@options.environment
 @options.as_json
 @click.pass_obj
-def command(folder: Path, as_json: bool) -> None:
+def command(folder: Path, environment: str, as_json: bool) -> None:
     """Print the exports that bare `pulumi` needs, to be read by a shell:  eval "$(bedplate env)"
 
-    Holds paths, never a passphrase: that stays in its file.
+    Holds paths and the address of the state, never a passphrase: that stays where it is.
     """
     from bedplate.engine.install import find_engine
-    from bedplate.engine.launchers import FOREIGN_PASSPHRASE, engine_environment, write_launchers
+    from bedplate.engine.launchers import engine_environment, write_launchers
+    from bedplate.engine.secrets import PASSPHRASE_VARIABLE
 
-    workspace = find_workspace(folder)
-    write_launchers(workspace)
-    wanted = engine_environment(workspace)
+    project = open_applied(folder, environment)
+    write_launchers(project.workspace)
+    wanted = engine_environment(project.workspace, project.compiled.backend)
     exports = {key: value for key, value in wanted.items() if os.environ.get(key) != value}
     engine = find_engine()
     path = os.environ.get("PATH", "")
@@ -34,7 +36,7 @@ def command(folder: Path, as_json: bool) -> None:
     if as_json:
         terminal.data(exports)
         return
-    if FOREIGN_PASSPHRASE in os.environ:
-        terminal.line(f"unset {FOREIGN_PASSPHRASE}")
+    if PASSPHRASE_VARIABLE in os.environ and PASSPHRASE_VARIABLE not in wanted:
+        terminal.line(f"unset {PASSPHRASE_VARIABLE}")
     for key, value in sorted(exports.items()):
         terminal.line(f"export {key}={shlex.quote(value)}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bedplate._resources import resource
 from bedplate.atomic import write_atomically
@@ -15,18 +15,18 @@ from bedplate.diagnostics import Diagnostic, did_you_mean, merged, ordered
 from bedplate.errors import SpecError, StateError, UsageError
 from bedplate.graph import Graph, GraphError
 from bedplate.private_folder import make_private_folder
-from bedplate.sections import SECTIONS
-from bedplate.spec.inputs import read_inputs
+from bedplate.sections import KNOWN, SECTIONS, models
+from bedplate.spec.environments import Layer
+from bedplate.spec.inputs import read_inputs, read_lock, read_registry
 from bedplate.spec.load import load
 from bedplate.spec.project import Project
-from bedplate.spec.regular import open_regular
+from bedplate.spec.project_files import open_regular
+from bedplate.spec.references import Facts
 from bedplate.spec.validate import cross_checks, validate
 from bedplate.workspace import SPEC_FILE, Workspace
 
-# No plugin of another package has a say in what a spec means, and looking for one through everything that
-# is installed takes longer than validating.
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-
+if TYPE_CHECKING:
+    from bedplate.policies.policy import Policy
 
 MODELINE = b"$schema=./.bedplate/bedplate.schema.json"
 MODELINE_WITHIN = 1024
@@ -69,45 +69,134 @@ def _serve_the_editor(spec: Path, folder: Path) -> None:
             write_atomically(workspace.schema, schema)
 
 
-def check_file(spec: Path) -> tuple[Mapping[str, Project], tuple[Diagnostic, ...]]:
-    """The same for a spec under any name. Its folder is the project's."""
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A spec, and what was seen of its files. Without projects where its text does not hold."""
+
+    folder: Path
+    projects: Mapping[str, Project]
+    diagnostics: tuple[Diagnostic, ...]
+    layers: Mapping[str, tuple[Layer, ...]] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> bool:
+        return any(d.severity == "error" for d in self.diagnostics)
+
+
+def check_file(spec: Path, *, code: bool = True) -> tuple[Mapping[str, Project], tuple[Diagnostic, ...]]:
+    """The same for a spec under any name. Its folder is the project's.
+
+    `code` False leaves out what would run code of the project: the team's policies in Python.
+    """
+    return _checked(_read(spec), code=code)
+
+
+def _checked(read: _Read, *, code: bool = True) -> tuple[Mapping[str, Project], tuple[Diagnostic, ...]]:
+    if read.refused:
+        crossed = merged({name: cross_checks(project) for name, project in read.projects.items()})
+        return {}, ordered([*read.diagnostics, *crossed])
+    checked = merged({name: check(project) for name, project in read.projects.items()})
+    if not any(d.severity == "error" for d in checked):
+        checked = (*checked, *_policies(read.projects, read.folder, code))
+    return read.projects, ordered([*read.diagnostics, *checked])
+
+
+def read_projects(workspace: Workspace) -> Mapping[str, Project]:
+    """Every environment with what was seen of its files, whatever is pinned. Raises SpecError."""
+    read = _read(workspace.spec)
+    if read.refused:
+        raise SpecError(read.diagnostics)
+    return read.projects
+
+
+def _read(spec: Path) -> _Read:
     loaded = load(spec)
     _serve_the_editor(spec, loaded.folder)
     validated = validate(loaded)
     if any(d.severity == "error" for d in validated.diagnostics):
-        return {}, validated.diagnostics
-    projects, missing = read_inputs(validated.projects, loaded.folder, loaded.digest)
-    if missing:
-        return {}, ordered(
-            [
-                *validated.diagnostics,
-                *missing,
-                *merged({name: cross_checks(p) for name, p in projects.items()}),
-            ]
-        )
-    checked = merged({name: check(project) for name, project in projects.items()})
-    return projects, ordered([*validated.diagnostics, *checked])
+        return _Read(loaded.folder, {}, validated.diagnostics)
+    lock, files, damage = read_lock(loaded.folder, loaded.files)
+    registry = read_registry(loaded.folder)
+    projects, missing = read_inputs(validated.projects, loaded.folder, files, lock, registry)
+    if validated.asked and not missing:  # references to what only the files tell
+        validated = validate(loaded, {name: _facts(project) for name, project in projects.items()})
+        projects, missing = read_inputs(validated.projects, loaded.folder, files, lock, registry)
+    diagnostics = (*validated.diagnostics, *damage, *missing)
+    return _Read(loaded.folder, projects, diagnostics, validated.layers)
+
+
+def _policies(projects: Mapping[str, Project], root: Path, code: bool) -> tuple[Diagnostic, ...]:
+    """Breaches of the built-in policies and the team's, in what the projects compile to."""
+    from bedplate import policies
+
+    team: tuple[Policy, ...] = ()
+    damage: tuple[Diagnostic, ...] = ()
+    any_project = next(iter(projects.values()), None)
+    if any_project is not None and any_project.policies is not None:
+        team, damage = policies.of_team(root, any_project.policies, code=code)
+        damage = tuple(replace(d, span=any_project.span(d.path)) for d in damage)
+    breaches = merged({name: [*policies.check(compile_project(p), p, team)] for name, p in projects.items()})
+    return (*damage, *breaches)
+
+
+def _facts(project: Project) -> Facts:
+    """What references can name beyond the fields of the spec."""
+    return {
+        (key, *names): value
+        for key, section in KNOWN.items()
+        for names, value in section.facts(project.sections.get(key, {}), project).items()
+    }
 
 
 def valid_projects(workspace: Workspace) -> Mapping[str, Project]:
     """Every environment of a spec that holds. Raises SpecError with all that is wrong."""
-    projects, diagnostics = check_spec(workspace)
+    return _valid(_read(workspace.spec))
+
+
+def _valid(read: _Read) -> Mapping[str, Project]:
+    projects, diagnostics = _checked(read)
     if any(d.severity == "error" for d in diagnostics):
         raise SpecError(diagnostics)
     return projects
 
 
+def layered_project(folder: Path, environment: str) -> tuple[Project, tuple[Layer, ...]]:
+    """The project in one environment, and the layers that it was made of. Raises SpecError, UsageError."""
+    read = _read(find_workspace(folder).spec)
+    project = _chosen(_valid(read), environment)
+    return project, read.layers[environment]
+
+
 def open_project(folder: Path, environment: str) -> OpenProject:
-    """The project, compiled for one environment. Raises SpecError, UsageError."""
+    """The project, compiled for one environment. Raises SpecError, UsageError; EngineError of a registry."""
     workspace = find_workspace(folder)
-    projects = valid_projects(workspace)
-    if environment not in projects:
-        near = did_you_mean(environment, projects)
-        raise UsageError(
-            f"there is no environment {environment!r} in the spec",
-            hint=f"did you mean {near!r}?" if near else f"there are: {', '.join(sorted(projects))}",
-        )
-    return OpenProject(workspace, compile_project(projects[environment]))
+    read = _read(workspace.spec)
+    known = read.projects.get(environment)
+    if known is not None and not read.refused and models.follow_an_alias(known):
+        from bedplate.engine.registry import ask_for_all
+
+        ask_for_all(workspace, known)
+        read = _read(workspace.spec)
+    project = _chosen(_valid(read), environment)
+    refuse_unknown_versions([project])
+    return OpenProject(workspace, compile_project(project))
+
+
+def _chosen(projects: Mapping[str, Project], environment: str) -> Project:
+    if environment in projects:
+        return projects[environment]
+    near = did_you_mean(environment, projects)
+    raise UsageError(
+        f"there is no environment {environment!r} in the spec",
+        hint=f"did you mean {near!r}?" if near else f"there are: {', '.join(sorted(projects))}",
+    )
+
+
+def refuse_unknown_versions(projects: Iterable[Project]) -> None:
+    """Raises SpecError for models whose registry nobody has asked yet: what they are cannot be compiled."""
+    found = [diagnostic for project in projects for diagnostic in models.unknown(project)]
+    if found:
+        raise SpecError(ordered(found))
 
 
 def find_applied(folder: Path, environment: str) -> Workspace:
@@ -122,7 +211,7 @@ def open_applied(folder: Path, environment: str) -> OpenProject:
     """The project as it was compiled last, whatever has become of its spec: what is to be looked at, mended
     or taken away is what was applied. Raises UsageError where nothing was ever compiled.
     """
-    from bedplate.engine.sources import read_sources, read_spec_digest
+    from bedplate.engine.sources import read_backend, read_sources, read_spec_files
 
     workspace = find_workspace(folder)
     graphs = dict(_compiled_before(workspace, environment))
@@ -130,8 +219,9 @@ def open_applied(folder: Path, environment: str) -> OpenProject:
         return open_project(folder, environment)
     project = next(iter(graphs.values())).project
     origins = {section: read_sources(workspace.sources(section, environment)) for section in graphs}
-    digest = read_spec_digest(workspace.sources(next(iter(graphs)), environment))
-    return OpenProject(workspace, Compiled(project, environment, graphs, origins, digest))
+    sidecar = workspace.sources(next(iter(graphs)), environment)
+    files, backend = read_spec_files(sidecar), read_backend(sidecar)
+    return OpenProject(workspace, Compiled(project, environment, graphs, origins, files, backend))
 
 
 def _compiled_before(workspace: Workspace, environment: str) -> Iterator[tuple[str, Graph]]:

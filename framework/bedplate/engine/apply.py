@@ -38,7 +38,7 @@ def up(session: Session, plan: Plan, *, refresh: bool = False, on_step: OnStep |
 
     A stack that fails leaves the later ones as they are; running `up` again goes on from there.
     """
-    claim(session.workspace, session.project)
+    claim(session.workspace)
     planned = {stack.section: stack for stack in plan.stacks}
     stacks = list(session.live_stacks())
     make_stacks(session, stacks)
@@ -47,7 +47,7 @@ def up(session: Session, plan: Plan, *, refresh: bool = False, on_step: OnStep |
         if refresh or found is None or found.changes:
             _up_stack(session, stack, refresh, on_step)
         else:
-            stack.state.write_record(found.facts)
+            stack.state.record.write(found.facts)
 
 
 def check_plan(session: Session, plan: Plan) -> None:
@@ -87,7 +87,7 @@ def destroy(session: Session, *, on_step: OnStep | None = None) -> None:
     existing = [stack for stack in session.stacks if stack.state.exists()]
     _refuse_protected(existing)
     for stack in reversed(existing):
-        stack.state.forget_record()
+        stack.state.forget()
         outcome = _operate(session, stack, ("destroy", "--yes", "--skip-preview"), on_step)
         _raise_for(session, stack, outcome)
         removed = session.pulumi.call(stack.folder, "stack", "rm", "--yes", stack.name, "--preserve-config")
@@ -102,7 +102,7 @@ def _preview_stack(session: Session, stack: Stack, refresh: bool) -> StackPlan:
     facts = session.facts(stack)
     if facts.checkpoint == NO_CHECKPOINT:
         return StackPlan(stack.section, facts, plans.from_graph(stack.graph, stack.origins), 0)
-    if not refresh and facts == stack.state.recorded():
+    if not refresh and facts == stack.state.record.read():
         return StackPlan(stack.section, facts, (), len(stack.graph.resources))
     arguments = ["preview", "--stack", stack.name, *(["--refresh"] if refresh else [])]
     outcome = session.pulumi.operate(stack.folder, *arguments)
@@ -112,11 +112,11 @@ def _preview_stack(session: Session, stack: Stack, refresh: bool) -> StackPlan:
 
 
 def _up_stack(session: Session, stack: Stack, refresh: bool, on_step: OnStep | None) -> None:
-    stack.state.forget_record()
+    stack.state.forget()
     arguments = ["up", "--yes", "--skip-preview", *(["--refresh"] if refresh else [])]
     outcome = _operate(session, stack, arguments, on_step)
     _raise_for(session, stack, outcome)
-    stack.state.write_record(session.facts(stack))
+    stack.state.record.write(session.facts(stack))
 
 
 def _operate(session: Session, stack: Stack, arguments: Sequence[str], on_step: OnStep | None) -> Outcome:

@@ -7,8 +7,6 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from bedplate.engine.state import StackState
-
 
 @dataclass(frozen=True, slots=True)
 class EngineLock:
@@ -35,20 +33,14 @@ class EngineLock:
         return f"an engine of {self.user}@{self.host}, pid {self.pid}, since {self.since}"
 
 
-def engine_locks(state: StackState) -> list[EngineLock]:
-    """The locks on a stack: none, or one."""
-    folder = state.engine_locks
-    paths = sorted(folder.iterdir()) if folder.is_dir() else ()
-    return [lock for path in paths if (lock := _read(path)) is not None]
-
-
-def _read(path: Path) -> EngineLock | None:
+def read_lock(path: Path) -> EngineLock | None:
+    """The lock in a file; None where it was given back meanwhile."""
     try:
         data = json.loads(path.read_bytes())
         return EngineLock(
             path, str(data["username"]), str(data["hostname"]), int(data["pid"]), str(data["timestamp"])
         )
-    except FileNotFoundError:  # given back meanwhile
+    except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         return EngineLock(path)

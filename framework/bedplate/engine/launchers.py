@@ -11,11 +11,17 @@ import shlex
 import sys
 
 from bedplate.atomic import write_atomically
-from bedplate.engine.secrets import PASSPHRASE, ensure_passphrase
+from bedplate.backend import Backend
+from bedplate.engine.secrets import (
+    PASSPHRASE,
+    PASSPHRASE_FILE_VARIABLE,
+    PASSPHRASE_VARIABLE,
+    ensure_passphrase,
+)
+from bedplate.errors import EngineError
 from bedplate.private_folder import make_private_folder
 from bedplate.workspace import Workspace
 
-FOREIGN_PASSPHRASE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 - the name of a variable
 PLUGINS = {
     "pulumi-language-bedplate": "bedplate.engine.language_host",
     "pulumi-resource-bedplate": "bedplate.engine.provider",
@@ -41,21 +47,38 @@ def launcher(module: str) -> str:
     )
 
 
-def engine_environment(workspace: Workspace) -> dict[str, str]:
+def engine_environment(workspace: Workspace, backend: Backend = Backend()) -> dict[str, str]:
     """The whole environment of an engine run: this process's, and where this project keeps its state.
 
-    The passphrase is created when there is none; call `ensure_passphrase` first to learn of it. One in the
-    caller's environment is of another project: the engine would prefer it to this project's file.
+    For a state in the project itself the passphrase is created when there is none, and one in the caller's
+    environment is of another project: the engine would prefer it to this project's file. For a state that a
+    team shares the passphrase is the team's, in the caller's environment. Raises EngineError without it.
     """
     make_private_folder(workspace)
-    ensure_passphrase(workspace)
-    workspace.state.mkdir(parents=True, exist_ok=True)
+    environment = dict(os.environ)
+    if backend.url is None:
+        environment.pop(PASSPHRASE_VARIABLE, None)
+        ensure_passphrase(workspace)
+        workspace.state.mkdir(parents=True, exist_ok=True)
+        environment[PASSPHRASE_FILE_VARIABLE] = str(workspace.secrets / PASSPHRASE)
+    elif (
+        backend.takes_a_passphrase
+        and not {PASSPHRASE_VARIABLE, PASSPHRASE_FILE_VARIABLE} & environment.keys()
+    ):
+        raise EngineError(
+            f"the passphrase of the state in {backend.url} is not set",
+            hint=f"export {PASSPHRASE_VARIABLE}=..., or {PASSPHRASE_FILE_VARIABLE}=FILE",
+        )
     return {
-        **{key: value for key, value in os.environ.items() if key != FOREIGN_PASSPHRASE},
+        **environment,
         "PULUMI_HOME": str(workspace.pulumi_home),
-        # A blob's attributes would lie in a file beside it that is not written whole or not at all: an engine
-        # that is killed in the middle of it could never read its state again. Nobody needs them.
-        "PULUMI_BACKEND_URL": f"{workspace.state.as_uri()}?metadata=skip",
-        "PULUMI_CONFIG_PASSPHRASE_FILE": str(workspace.secrets / PASSPHRASE),
+        "PULUMI_BACKEND_URL": _url(backend.url or workspace.state.as_uri()),
         "PULUMI_SKIP_UPDATE_CHECK": "1",
     }
+
+
+def _url(address: str) -> str:
+    """A blob's attributes would lie in a file beside it that is not written whole or not at all: an engine
+    that is killed in the middle of it could never read its state again. Nobody needs them.
+    """
+    return f"{address}?metadata=skip" if address.startswith("file:") and "?" not in address else address

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from bedplate.engine.classify import classify
-from bedplate.engine.engine_lock import EngineLock, engine_locks
+from bedplate.engine.engine_lock import EngineLock
 from bedplate.engine.lock import holder, lock_path, locked, one_breaker
 from bedplate.engine.provider.kind import Context
 from bedplate.engine.provider.kinds import KINDS
@@ -53,16 +53,16 @@ def _break_lock(session: Session, force: bool) -> Iterator[str]:
 
 
 def _settle(session: Session, stack: Stack, force: bool, say: Callable[[str], None]) -> Iterator[str]:
-    locks = engine_locks(stack.state)
+    locks = stack.state.locks()
     for lock in locks:
         _wait_for_engine(session, stack, lock, force, say)
-    if engine_locks(stack.state):
+    if stack.state.locks():
         _checked(session, stack, session.pulumi.call(stack.folder, "cancel", "--yes", stack.name))
         yield f"{stack}: removed the engine's lock"
     pending = stack.state.pending()
     if not pending and not locks:
         return
-    stack.state.forget_record()
+    stack.state.forget()
     arguments = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack", stack.name]
     for operation in pending:
         resource = operation["resource"]

@@ -17,6 +17,10 @@ from bedplate.workspace import Workspace
 
 FINGERPRINT_KEY = "fingerprint.key"
 PASSPHRASE = "passphrase"  # noqa: S105 - a file's name
+PASSPHRASE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE"  # noqa: S105 - the name of a variable
+PASSPHRASE_FILE_VARIABLE = "PULUMI_CONFIG_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
+FINGERPRINT_VARIABLE = "BEDPLATE_FINGERPRINT_KEY"
+_SCRYPT_COST = 2**14  # 16 MiB, some hundredths of a second
 
 
 def read_secret(name: str, source: Mapping[str, str]) -> str:
@@ -63,23 +67,52 @@ def known_values(properties: Mapping[str, Json]) -> list[str]:
     return [os.environ[variable] for variable in variables if os.environ.get(variable)]
 
 
-def reference(workspace: Workspace, name: str, source: Mapping[str, str]) -> dict[str, Json]:
+def reference(key: bytes, name: str, source: Mapping[str, str]) -> dict[str, Json]:
     """What a resource gets in place of the value. Raises EngineError when the secret is not set."""
     value = read_secret(name, source)
-    return {"secret": name, "source": dict(source), "fingerprint": fingerprint(workspace, name, value)}
+    return {"secret": name, "source": dict(source), "fingerprint": fingerprint(key, name, value)}
 
 
-def fingerprints(workspace: Workspace, sources: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def fingerprints(key: bytes, sources: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """The fingerprint of every secret of a graph, by name. Raises EngineError when one is not set."""
-    return {name: fingerprint(workspace, name, read_secret(name, source)) for name, source in sources.items()}
+    return {name: fingerprint(key, name, read_secret(name, source)) for name, source in sources.items()}
 
 
-def fingerprint(workspace: Workspace, name: str, value: str) -> str:
+def fingerprint(key: bytes, name: str, value: str) -> str:
     """A keyed hash, as hexadecimal: equal values under one name are seen to be equal, and nothing else is."""
+    return hmac.new(key, f"{name}\0{value}".encode(), hashlib.sha256).hexdigest()
+
+
+def fingerprint_key(workspace: Workspace, environment: Mapping[str, str]) -> bytes:
+    """The key of fingerprints, for an engine that runs in `environment`.
+
+    Of a state that a team shares everyone must have the same one: it is made from the team's passphrase, or
+    given in BEDPLATE_FINGERPRINT_KEY. Otherwise it is a file of this project. Raises EngineError.
+    """
+    given = environment.get(FINGERPRINT_VARIABLE)
+    if given:
+        return given.encode()
+    shared = _shared_passphrase(workspace, environment)
+    if shared is not None:
+        return hashlib.scrypt(shared, salt=FINGERPRINT_KEY.encode(), n=_SCRYPT_COST, r=8, p=1)
     key_file = workspace.secrets / FINGERPRINT_KEY
     create_once(key_file, secrets.token_hex(32))
-    key = key_file.read_bytes().strip()
-    return hmac.new(key, f"{name}\0{value}".encode(), hashlib.sha256).hexdigest()
+    return key_file.read_bytes().strip()
+
+
+def _shared_passphrase(workspace: Workspace, environment: Mapping[str, str]) -> bytes | None:
+    if environment.get(PASSPHRASE_VARIABLE):
+        return environment[PASSPHRASE_VARIABLE].encode()
+    named = environment.get(PASSPHRASE_FILE_VARIABLE)
+    if not named or Path(named) == workspace.secrets / PASSPHRASE:
+        return None
+    try:
+        return Path(named).read_bytes().strip()
+    except OSError as error:
+        raise EngineError(
+            f"the passphrase cannot be read from {named}: {error.strerror}",
+            hint=f"{PASSPHRASE_FILE_VARIABLE} names that file",
+        ) from error
 
 
 def ensure_passphrase(workspace: Workspace) -> bool:

@@ -5,28 +5,32 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
 
 from bedplate.atomic import write_atomically
+from bedplate.backend import Backend
 from bedplate.compiler import Compiled
-from bedplate.engine.engine_lock import engine_locks
 from bedplate.engine.identity import check_identity
 from bedplate.engine.install import find_engine
 from bedplate.engine.launchers import engine_environment, write_launchers
 from bedplate.engine.lock import holder, lock_path
 from bedplate.engine.pulumi import Interruption, Pulumi
-from bedplate.engine.secrets import fingerprints
+from bedplate.engine.remote_state import RemoteState
+from bedplate.engine.secrets import fingerprint_key, fingerprints
+from bedplate.engine.sources import pointed, read_backend
 from bedplate.engine.stack_folder import write_stack_folder
-from bedplate.engine.state import Facts, StackState
-from bedplate.errors import EngineError, Locked
+from bedplate.engine.state import Facts, FileState, State, record_of
+from bedplate.errors import EngineError, Locked, StateError
 from bedplate.graph import Graph, Origin
 from bedplate.version import __version__
 from bedplate.workspace import Workspace
 
 KEPT_LOGS = 100
+LOOKS_AT_ONCE = 8
+OURS = "bedplate:local:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Stack:
 
     graph: Graph
     origins: Mapping[str, Origin]
-    state: StackState
+    state: State
     folder: Path
 
     @property
@@ -59,16 +63,19 @@ class Session:
     project: str
     environment: str
     stacks: tuple[Stack, ...]
+    backend: Backend
     pulumi: Pulumi
     versions: Mapping[str, str]
 
     def facts(self, stack: Stack) -> Facts:
         """What is now. Raises StateError for a damaged state, EngineError for an unset secret."""
+        sources = stack.graph.secrets
+        key = fingerprint_key(self.workspace, self.pulumi.environment) if sources else b""
         return Facts(
             graph=stack.graph.digest,
             checkpoint=stack.state.checkpoint_hash(),
             versions=self.versions,
-            secrets=fingerprints(self.workspace, stack.graph.secrets),
+            secrets=fingerprints(key, sources),
         )
 
     def live_stacks(self) -> Iterator[Stack]:
@@ -82,7 +89,7 @@ class Session:
             for stack in self.live_stacks()
             for operation in stack.state.pending()
         ]
-        locks = [(stack, lock) for stack in self.live_stacks() for lock in engine_locks(stack.state)]
+        locks = [(stack, lock) for stack in self.live_stacks() for lock in stack.state.locks()]
         if not cut_off and not locks:
             return
         working = holder(lock_path(self.workspace, self.environment))
@@ -103,22 +110,57 @@ class Session:
 
 def open_session(workspace: Workspace, compiled: Compiled) -> Session:
     """Writes the stack folders and launchers, finds the engine. Raises ForeignState, EngineMissing."""
-    check_identity(workspace, compiled.project)
+    _refuse_what_nothing_applies(compiled)
     engine = find_engine()
+    backend = compiled.backend
+    pulumi = Pulumi(engine.path, engine_environment(workspace, backend), Interruption())
+    _refuse_to_leave_a_state(workspace, compiled, pulumi)
+    stacks = tuple(_stack(workspace, compiled, section, backend, pulumi) for section in compiled.graphs)
+    with ThreadPoolExecutor(max_workers=LOOKS_AT_ONCE) as pool:
+        exist = list(pool.map(lambda stack: stack.state.exists(), stacks))
+    check_identity(workspace, compiled.project, [stack.state for stack in stacks])
     write_launchers(workspace)
     _forget_old_logs(workspace)
-    stacks = tuple(_stack(workspace, compiled, section) for section in compiled.graphs)
-    for stack in stacks:
-        if stack.graph.resources or stack.state.exists():
-            write_stack_folder(workspace, stack.graph, stack.origins, compiled.spec_digest)
-    return Session(
-        workspace,
-        compiled.project,
-        compiled.environment,
-        stacks,
-        Pulumi(engine.path, engine_environment(workspace), Interruption()),
-        {"bedplate": __version__, "engine": engine.version},
-    )
+    for stack, exists in zip(stacks, exist, strict=True):
+        if stack.graph.resources or exists:
+            write_stack_folder(workspace, stack.graph, stack.origins, compiled.files, backend)
+    versions = {"bedplate": __version__, "engine": engine.version}
+    return Session(workspace, compiled.project, compiled.environment, stacks, backend, pulumi, versions)
+
+
+def _refuse_what_nothing_applies(compiled: Compiled) -> None:
+    """Raises EngineError for resources that neither bedplate's provider knows nor another that comes with it."""
+    for section, graph in compiled.graphs.items():
+        for resource in graph.resources:
+            if not resource.type.startswith(OURS):
+                origin = compiled.origins[section].get(resource.name)
+                message = f"{resource.type} can be compiled, but this bedplate cannot apply it yet"
+                raise EngineError(
+                    pointed(origin, message),
+                    hint="`bedplate compile` writes it; target: local can be applied",
+                )
+
+
+def _refuse_to_leave_a_state(workspace: Workspace, compiled: Compiled, pulumi: Pulumi) -> None:
+    """Raises StateError when the spec names another backend than the one that holds what was applied."""
+    for section in compiled.graphs:
+        sidecar = workspace.sources(section, compiled.environment)
+        before = read_backend(sidecar)
+        if not sidecar.exists() or before.url == compiled.backend.url:
+            continue
+        environment = engine_environment(workspace, before)
+        old = _state(workspace, compiled, section, before, replace(pulumi, environment=environment))
+        if old.exists():
+            raise StateError(
+                f"the state of {section} in {compiled.environment} lies in {_place(before)}, "
+                f"and the spec names {_place(compiled.backend)}",
+                hint="say the old one again and destroy first, or move it with "
+                "`pulumi stack export` and `pulumi stack import`",
+            )
+
+
+def _place(backend: Backend) -> str:
+    return backend.url or ".bedplate/state"
 
 
 def make_stacks(session: Session, stacks: Sequence[Stack]) -> None:
@@ -130,7 +172,10 @@ def make_stacks(session: Session, stacks: Sequence[Stack]) -> None:
 
 def _make_stack(session: Session, stack: Stack) -> None:
     _forget_salt(stack.folder / f"Pulumi.{stack.name}.yaml")
-    made = session.pulumi.call(stack.folder, "stack", "init", stack.name, "--no-select")
+    provider = session.backend.secrets_provider
+    encrypted = ("--secrets-provider", provider) if provider else ()
+    made = session.pulumi.call(stack.folder, "stack", "init", stack.name, "--no-select", *encrypted)
+    stack.state.forget()
     if not made.ok and "already exists" not in made.text:
         raise EngineError(f"{stack}: cannot be made: {made.text.strip()}")
 
@@ -152,7 +197,14 @@ def _forget_old_logs(workspace: Workspace) -> None:
         path.unlink(missing_ok=True)
 
 
-def _stack(workspace: Workspace, compiled: Compiled, section: str) -> Stack:
-    graph = compiled.graphs[section]
-    state = StackState(workspace, f"{compiled.project}-{section}", compiled.environment)
-    return Stack(graph, compiled.origins[section], state, workspace.stack(section))
+def _stack(workspace: Workspace, compiled: Compiled, section: str, backend: Backend, pulumi: Pulumi) -> Stack:
+    state = _state(workspace, compiled, section, backend, pulumi)
+    return Stack(compiled.graphs[section], compiled.origins[section], state, workspace.stack(section))
+
+
+def _state(workspace: Workspace, compiled: Compiled, section: str, backend: Backend, pulumi: Pulumi) -> State:
+    project, stack = f"{compiled.project}-{section}", compiled.environment
+    record = record_of(workspace, project, stack)
+    if backend.is_remote:
+        return RemoteState(pulumi, project, stack, record)
+    return FileState(backend.folder or workspace.state, project, stack, record)

@@ -1,4 +1,6 @@
-"""The sidecar of a graph: the digest of the spec it was compiled from, and where in it each resource is."""
+"""The sidecar of a graph: the files of the spec it was compiled from, where in them each resource is, and where
+its state lies.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +9,34 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from bedplate.backend import Backend
 from bedplate.graph import Origin
+from bedplate.spec_files import SpecFiles
 from bedplate.workspace import Workspace
 
 
-def to_text(origins: Mapping[str, Origin], spec_digest: str = "") -> str:
-    """The sidecar's text: the spec's digest, and for each resource its address, file, line and column."""
+def to_text(origins: Mapping[str, Origin], files: SpecFiles, backend: Backend = Backend()) -> str:
+    """The sidecar's text: the spec's files, and for each resource its address, file, line and column."""
     resources = {name: asdict(origin) for name, origin in origins.items()}
-    return json.dumps({"spec": spec_digest, "resources": resources}, sort_keys=True, indent=2) + "\n"
+    data = {"spec": asdict(files), "resources": resources, "state": asdict(backend)}
+    return json.dumps(data, sort_keys=True, indent=2) + "\n"
 
 
-def read_spec_digest(path: Path) -> str:
-    """The digest of the spec that a graph was compiled from, empty where the sidecar does not say."""
+def read_spec_files(path: Path) -> SpecFiles:
+    """The files that a graph was compiled from, none where the sidecar does not say."""
     try:
-        return str(json.loads(path.read_bytes())["spec"])
+        spec = json.loads(path.read_bytes())["spec"]
+        return SpecFiles(dict(spec["digests"]), tuple(spec["patterns"]))
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return SpecFiles()
+
+
+def read_backend(path: Path) -> Backend:
+    """Where the state of a graph lies, as it was when the graph was compiled."""
+    try:
+        return Backend(**json.loads(path.read_bytes())["state"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Backend()
 
 
 def read_sources(path: Path) -> dict[str, Origin]:

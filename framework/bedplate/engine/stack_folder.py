@@ -12,20 +12,28 @@ import yaml
 
 from bedplate._resources import resource
 from bedplate.atomic import write_atomically
+from bedplate.backend import Backend
 from bedplate.engine.sources import to_text
 from bedplate.graph import Graph, Origin
+from bedplate.spec_files import SpecFiles
 from bedplate.workspace import Workspace
 
 
 def write_stack_folder(
-    workspace: Workspace, graph: Graph, origins: Mapping[str, Origin], spec_digest: str = ""
+    workspace: Workspace,
+    graph: Graph,
+    origins: Mapping[str, Origin],
+    files: SpecFiles = SpecFiles(),
+    backend: Backend = Backend(),
 ) -> bool:
     """Writes what is not there byte for byte; True when anything changed."""
     written = [
         write_atomically(workspace.stacks / ".gitignore", resource("stacks", "gitignore").read_bytes()),
         write_atomically(workspace.stack(graph.section) / "Pulumi.yaml", pulumi_yaml(graph)),
         write_atomically(workspace.graph(graph.section, graph.environment), graph.to_json()),
-        write_atomically(workspace.sources(graph.section, graph.environment), to_text(origins, spec_digest)),
+        write_atomically(
+            workspace.sources(graph.section, graph.environment), to_text(origins, files, backend)
+        ),
     ]
     return any(written)
 

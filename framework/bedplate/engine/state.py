@@ -1,8 +1,9 @@
-"""The state of a stack, as it lies in Pulumi's file backend, and what bedplate keeps beside it.
+"""The state of a stack, as it lies in Pulumi's backend, and what bedplate keeps beside it.
 
-A record is written only after a whole, untargeted, successful run. While its four facts still hold, there
-is nothing to do and the engine is not started: the graph's digest, the checkpoint's hash, the versions
-that wrote it, a keyed fingerprint of each secret.
+In a file backend we look at the files themselves, which costs no engine run; another one is asked through
+the engine (remote_state.py). A record is written only after a whole, untargeted, successful run. While its
+four facts still hold, there is nothing to do and the engine is not started: the graph's digest, the
+checkpoint's hash, the versions that wrote it, a keyed fingerprint of each secret.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bedplate.atomic import write_atomically
+from bedplate.engine.engine_lock import EngineLock, read_lock
 from bedplate.errors import StateError
 from bedplate.workspace import Workspace
 
@@ -36,17 +38,83 @@ class Facts:
         return cls(data["graph"], data["checkpoint"], data["versions"], data["secrets"])
 
 
-@dataclass(frozen=True, slots=True)
-class StackState:
-    """The files of one stack: `project` and `stack` are Pulumi's names of them."""
+STACK_TYPE = "pulumi:pulumi:Stack"
+IDENTITY = "bedplate-project"
+"""The output of a stack that says whose it is."""
 
-    workspace: Workspace
+
+class State(Protocol):
+    """What is known of a stack without changing anything. All of it raises StateError for a damaged state."""
+
+    @property
+    def record(self) -> Record:
+        """What this clone remembers of it."""
+
+    def exists(self) -> bool:
+        """Whether the engine knows it: removing a stack empties its history, losing a file does not."""
+
+    def checkpoint_hash(self) -> str:
+        """The hash of what it holds, or NO_CHECKPOINT."""
+
+    def resources(self) -> list[Mapping[str, Any]]:
+        """The resources that it holds."""
+
+    def pending(self) -> list[Mapping[str, Any]]:
+        """Operations that had begun when the engine was killed."""
+
+    def locks(self) -> list[EngineLock]:
+        """The engine's own locks on it, as far as they can be seen: none, or one."""
+
+    def forget(self) -> None:
+        """Called before the engine changes it: what was seen or recorded holds no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The facts after the last whole success of a stack. They are this clone's own, wherever the state lies."""
+
+    path: Path
+
+    def read(self) -> Facts | None:
+        """None where nothing is recorded. A damaged record is as good as none."""
+        try:
+            return Facts.from_data(json.loads(self.path.read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, facts: Facts) -> None:
+        write_atomically(self.path, json.dumps(asdict(facts), indent=2, sort_keys=True) + "\n")
+
+    def forget(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def record_of(workspace: Workspace, project: str, stack: str) -> Record:
+    """`project` and `stack` are Pulumi's names of them."""
+    return Record(workspace.state / "bedplate" / "records" / project / f"{stack}.json")
+
+
+def outputs(state: State) -> Mapping[str, Any]:
+    """What the stack itself has as outputs."""
+    for resource in state.resources():
+        if resource["type"] == STACK_TYPE:
+            found: Mapping[str, Any] = resource.get("outputs") or {}
+            return found
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """The files of one stack in the backend that lies in `folder`."""
+
+    folder: Path
     project: str
     stack: str
+    record: Record
 
     @property
     def checkpoint(self) -> Path:
-        return self.workspace.state / ".pulumi" / "stacks" / self.project / f"{self.stack}.json"
+        return self.folder / ".pulumi" / "stacks" / self.project / f"{self.stack}.json"
 
     @property
     def backup(self) -> Path:
@@ -54,22 +122,12 @@ class StackState:
 
     @property
     def history(self) -> Path:
-        return self.workspace.state / ".pulumi" / "history" / self.project / self.stack
-
-    @property
-    def record(self) -> Path:
-        return self.workspace.state / "bedplate" / "records" / self.project / f"{self.stack}.json"
-
-    @property
-    def engine_locks(self) -> Path:
-        return self.workspace.state / ".pulumi" / "locks" / "organization" / self.project / self.stack
+        return self.folder / ".pulumi" / "history" / self.project / self.stack
 
     def exists(self) -> bool:
-        """Whether the engine knows it: removing a stack empties its history, losing a file does not."""
         return self.checkpoint.exists() or (self.history.is_dir() and any(self.history.iterdir()))
 
     def checkpoint_hash(self) -> str:
-        """The hash of the checkpoint, or NO_CHECKPOINT. Raises StateError when it is damaged."""
         try:
             content = self.checkpoint.read_bytes()
         except FileNotFoundError:
@@ -82,25 +140,18 @@ class StackState:
         return hashlib.sha256(content).hexdigest()
 
     def resources(self) -> list[Mapping[str, Any]]:
-        """The resources that the checkpoint holds."""
         return list(self._deployment().get("resources") or ())
 
     def pending(self) -> list[Mapping[str, Any]]:
-        """Operations that had begun when the engine was killed."""
         return list(self._deployment().get("pending_operations") or ())
 
-    def recorded(self) -> Facts | None:
-        """The facts after the last whole success. A damaged record is as good as none."""
-        try:
-            return Facts.from_data(json.loads(self.record.read_bytes()))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+    def locks(self) -> list[EngineLock]:
+        folder = self.folder / ".pulumi" / "locks" / "organization" / self.project / self.stack
+        paths = sorted(folder.iterdir()) if folder.is_dir() else ()
+        return [lock for path in paths if (lock := read_lock(path)) is not None]
 
-    def write_record(self, facts: Facts) -> None:
-        write_atomically(self.record, json.dumps(asdict(facts), indent=2, sort_keys=True) + "\n")
-
-    def forget_record(self) -> None:
-        self.record.unlink(missing_ok=True)
+    def forget(self) -> None:
+        self.record.forget()
 
     def _deployment(self) -> Mapping[str, Any]:
         try:
@@ -132,6 +183,6 @@ class StackState:
     def _backups(self) -> Iterator[Path]:
         if self.backup.exists():
             yield self.backup
-        folder = self.workspace.state / ".pulumi" / "backups" / self.project / self.stack
+        folder = self.folder / ".pulumi" / "backups" / self.project / self.stack
         if folder.is_dir():
             yield from sorted(folder.iterdir())[-1:]

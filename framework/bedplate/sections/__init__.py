@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import BaseModel
 
 from bedplate.diagnostics import Diagnostic
+from bedplate.inputs import Needed
 from bedplate.sections import models, serving
 from bedplate.workloads import Yielded
 
@@ -28,8 +29,8 @@ class Section(Protocol):
     @property
     def Model(self) -> type[BaseModel]: ...
 
-    def files(self, entries: Mapping[str, Any], /) -> Iterator[tuple[tuple[str, ...], str]]:
-        """The files that the entries name: (path in the spec, file path as written)."""
+    def files(self, entries: Mapping[str, Any], /) -> Iterator[Needed]:
+        """The files that the entries name."""
 
     def check(self, entries: Mapping[str, Any], project: Project, /) -> Iterator[Diagnostic]:
         """What is wrong across fields and sections."""
@@ -38,7 +39,22 @@ class Section(Protocol):
         """The section's workloads and contributions. Pure."""
 
 
+class Known(Protocol):
+    """A section whose entries are known by more than their fields, which references can name."""
+
+    @property
+    def ATTRIBUTES(self) -> tuple[str, ...]:
+        """Their names: `version`, for `${models.delay.version}`."""
+
+    def facts(self, entries: Mapping[str, Any], project: Project, /) -> Mapping[tuple[str, str], str]:
+        """Their values: (entry, attribute) -> text."""
+
+
 SECTIONS: dict[str, Section] = {
     "models": models,
     "serving": serving,
+}
+
+KNOWN: dict[str, Known] = {
+    "models": models,
 }

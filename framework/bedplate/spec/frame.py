@@ -1,21 +1,23 @@
-"""The frame of a project around its sections: version, name, variables, environments."""
+"""The frame of a project around its sections: version, name, variables, environments, defaults."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from bedplate.spec.leaf import Leaf, Schema, refuse, shown
-from bedplate.spec.model import SpecModel
-from bedplate.spec.references import References
+from bedplate.spec.leaf import Leaf, Resolver, Schema, refuse, shown
+from bedplate.spec.model import SpecModel, optional, required
+from bedplate.spec.places import AddressValue, DnsLabelValue, HttpUrl, TimeZone, Url
 from bedplate.spec.tree import Scalar
 from bedplate.spec.types import (
     BooleanValue,
     EnvironmentVariable,
+    FilePath,
     NameValue,
     OneOf,
+    PathValue,
     TextValue,
 )
 from bedplate.targets import TARGETS
@@ -29,7 +31,7 @@ class Version(Leaf):
 
     noun = "the version of the language"
 
-    def parse(self, scalar: Scalar, references: References | None) -> int:
+    def parse(self, scalar: Scalar, references: Resolver | None) -> int:
         if not scalar.plain or scalar.text not in map(str, VERSIONS):
             supported = ", ".join(map(str, VERSIONS))
             refuse(
@@ -49,80 +51,209 @@ class Entries(Leaf):
 
     model: type[BaseModel] | None = None
 
-    def read(self, value: object, references: References | None) -> None:
+    def read(self, value: object, references: Resolver | None) -> None:
         return None
 
 
 @dataclass(frozen=True)
-class Override(Leaf):
-    """Parts of sections, which mean nothing before they are merged."""
+class Parts(Leaf):
+    """Parts of sections, which mean nothing before they are merged. `of_entries`: by the keys of entries."""
 
+    of_entries: bool
     noun = "a mapping of sections"
 
-    def read(self, value: object, references: References | None) -> None:
+    def read(self, value: object, references: Resolver | None) -> None:
         if not isinstance(value, dict):
             refuse("BP022", f"expected {self.noun}")
 
 
-class SecretSource(SpecModel):
-    """Where the value of a secret is read when the project is applied."""
+class IncludePath(FilePath):
+    """A file, or a pattern that stands for several. The loader has read them."""
 
-    env: Annotated[str, EnvironmentVariable()] = Field(
-        description="The environment variable that holds the value.", examples=["API_KEY"]
+    noun = "a file of the project, or a pattern such as teams/*.yaml"
+
+    def parse(self, scalar: Scalar, references: Resolver | None) -> str:
+        return scalar.text
+
+
+class KubernetesKey(SpecModel):
+    """One key of a Secret of the cluster."""
+
+    name: DnsLabelValue = required("The Secret's name.", "redis")
+    key: TextValue = required("The key in it.", "url")
+
+
+class SecretSource(SpecModel):
+    """Where the value of a secret is read when the project is applied: one of these."""
+
+    ONE_OF = ("env", "kubernetes")
+
+    env: Annotated[str, EnvironmentVariable()] | None = optional(
+        None, "The environment variable that holds the value.", "API_KEY"
+    )
+    kubernetes: KubernetesKey | None = optional(
+        None, "The key of a Secret of the cluster that holds the value.", "{name: redis, key: url}"
     )
 
 
 class Variable(SpecModel):
     """A text that environments can give, used as ${var.NAME}."""
 
-    type: Annotated[str, OneOf(("string",))] = Field(
-        description="The type of the variable.", examples=["string"]
+    type: Annotated[str, OneOf(("string",))] = required("The type of the variable.", "string")
+    default: TextValue | None = optional(
+        None,
+        "The value where an environment gives none.",
+        "us-east-1",
+        absent="every environment must give one.",
     )
-    default: TextValue | None = Field(
-        None, description="The value where an environment gives none.", examples=["us-east-1"]
+    description: TextValue | None = optional(None, "What the variable is for.", "where the buckets are")
+
+
+class Gateway(SpecModel):
+    """A Gateway of the cluster's Gateway API, which routes what comes from outside."""
+
+    name: DnsLabelValue = required("The Gateway's name.", "public")
+    namespace: DnsLabelValue | None = optional(
+        None, "The namespace that it is in.", "infra", absent="the environment's own."
     )
-    description: TextValue | None = Field(
-        None, description="What the variable is for.", examples=["where the buckets are"]
+
+
+class KubernetesSettings(SpecModel):
+    """The cluster, and what is there to be used."""
+
+    context: TextValue = required("The context of the kubeconfig file.", "staging")
+    namespace: DnsLabelValue = required("The namespace that everything goes to.", "flights-staging")
+    prometheus: HttpUrl | None = optional(
+        None,
+        "The Prometheus that the gates of rollouts ask.",
+        "http://prometheus.monitoring:9090",
+        absent="rollouts have no gates.",
+    )
+    gateway: Gateway | None = optional(
+        None,
+        "The Gateway that routes requests.",
+        "{name: public, namespace: infra}",
+        absent="services are reached inside the cluster, and canaries get whole pods.",
+    )
+
+
+class Images(SpecModel):
+    """Where images of servers are."""
+
+    registry: TextValue = required("The registry and the path in it.", "ghcr.io/acme/flights")
+
+
+class Mlflow(SpecModel):
+    """The MLflow that keeps the models' versions."""
+
+    tracking_uri: Annotated[str, Url(("http", "https", "sqlite"), "https://mlflow.acme.example")] = required(
+        "MLflow's tracking URI.", "https://mlflow.acme.example"
+    )
+
+
+class State(SpecModel):
+    """Where the state of what was applied is kept, in Pulumi's own words."""
+
+    backend: TextValue | None = optional(
+        None,
+        "The address of Pulumi's backend.",
+        "s3://acme-pulumi-state",
+        absent="files in .bedplate/state.",
+    )
+    secrets_provider: TextValue | None = optional(
+        None,
+        "What encrypts secrets in the state.",
+        "awskms://alias/bedplate",
+        absent="a passphrase: of the project's own state in .bedplate/secrets, else given as PULUMI_CONFIG_PASSPHRASE.",
     )
 
 
 class EnvironmentSpec(SpecModel):
-    """A place where the project runs. `local` always exists."""
+    """A place where the project runs."""
 
-    target: Annotated[str, OneOf(tuple(TARGETS))] | None = Field(
-        None, description="What runs the project there; taken from `extends` if left out.", examples=["local"]
+    target: Annotated[str, OneOf(tuple(TARGETS))] | None = optional(
+        None, "What runs the project there.", "local", absent="that of the environment that it extends."
     )
-    extends: NameValue | None = Field(
-        None, description="The environment that this one starts from.", examples=["staging"]
-    )
-    abstract: BooleanValue = Field(
-        False, description="Only a template for others: it is never applied.", examples=["true"]
-    )
-    variables: dict[NameValue, TextValue] = Field(
-        default_factory=dict,
-        description="Values of the project's variables.",
-        examples=["{region: eu-central-1}"],
-    )
-    secrets: dict[NameValue, SecretSource] = Field(
-        default_factory=dict,
-        description="Where named secrets come from; left out, the secret api-key comes from API_KEY.",
-        examples=["{api-key: {env: DELAY_API_KEY}}"],
-    )
-    override: Annotated[object, Override()] = Field(
+    extends: NameValue | None = optional(None, "The environment that this one starts from.", "staging")
+    abstract: BooleanValue = optional(False, "Only a template for others: it is never applied.", "true")
+    mode: Annotated[str, OneOf(("development", "production"))] | None = optional(
         None,
-        description="What is different here: mappings merge by key, all else replaces, null removes.",
-        examples=["{serving: {delay: {replicas: 3}}}"],
+        "How strict it is. production: images by digest, no state in files, gates on rollouts, two replicas.",
+        "production",
+        absent="that of the environment that it extends, or development.",
+    )
+    promotes_from: NameValue | None = optional(
+        None, "The environment where a version runs before it comes here.", "staging"
+    )
+    variables: dict[NameValue, TextValue] = optional(
+        {}, "Values of the project's variables.", "{region: eu-central-1}"
+    )
+    secrets: dict[NameValue, SecretSource] = optional(
+        {},
+        "Where named secrets come from. A secret that is not named here, such as api-key, comes from API_KEY.",
+        "{api-key: {env: DELAY_API_KEY}}",
+    )
+    protect: tuple[AddressValue, ...] = optional(
+        (), "What must not be destroyed or replaced, added to what the extended one protects.", "[models]"
+    )
+    artifacts: Annotated[str, Url(("s3", "gs", "azblob"), "s3://acme-ml/flights")] | None = optional(
+        None,
+        "Where models and logs lie so that pods can reach them.",
+        "s3://acme-ml/flights",
+        absent="models are part of their server's image.",
+    )
+    images: Images | None = optional(None, "Where images of servers are.", "{registry: ghcr.io/acme/flights}")
+    mlflow: Mlflow | None = optional(
+        None, "The MLflow that keeps the models' versions.", "{tracking_uri: https://mlflow.acme.example}"
+    )
+    state: State | None = optional(
+        None,
+        "Where the state of what was applied is kept.",
+        "{backend: s3://acme-pulumi-state}",
+        absent="in .bedplate/state.",
+    )
+    kubernetes: KubernetesSettings | None = optional(
+        None,
+        "The cluster, and what is there to be used.",
+        "{context: staging, namespace: flights-staging}",
+        absent="the target local needs none, the target kubernetes does.",
+    )
+    override: Annotated[object, Parts(of_entries=True)] = optional(
+        None,
+        "What is different here: mappings merge by key, all else replaces, null removes.",
+        "{serving: {delay: {replicas: 3}}}",
+        absent="nothing is.",
     )
 
 
 class Frame(SpecModel):
     """A bedplate project: what shall run, and where."""
 
-    version: Annotated[int, Version()] = Field(description="The version of the language.", examples=["1"])
-    project: NameValue = Field(description="The project's name.", examples=["flights"])
-    variables: Annotated[object, Entries(Variable)] = Field(
-        None, description="Texts that environments can give.", examples=["{region: {type: string}}"]
+    version: Annotated[int, Version()] = required("The version of the language.", "1")
+    project: NameValue = required("The project's name.", "flights")
+    timezone: Annotated[str, TimeZone()] = optional(
+        "UTC", "The time zone of every cron expression.", "Europe/Berlin"
     )
-    environments: Annotated[object, Entries(EnvironmentSpec)] = Field(
-        None, description="Where the project runs.", examples=["{local: {target: local}}"]
+    include: tuple[Annotated[str, IncludePath()], ...] = optional(
+        (),
+        "Files with more entries, by paths or patterns that begin at the project's folder.",
+        "[teams/*.yaml]",
+    )
+    variables: Annotated[object, Entries(Variable)] = optional(
+        None, "Texts that environments can give.", "{region: {type: string}}", absent="there are none."
+    )
+    environments: Annotated[object, Entries(EnvironmentSpec)] = optional(
+        None, "Where the project runs.", "{local: {target: local}}", absent="on this machine, as local."
+    )
+    defaults: Annotated[object, Parts(of_entries=False)] = optional(
+        None,
+        "For each section, what its entries have where they say nothing else.",
+        "{serving: {slo: {p95: 100ms}}}",
+        absent="nothing.",
+    )
+    policies: PathValue | None = optional(
+        None,
+        "A folder with the team's own rules about what is compiled.",
+        "policies",
+        absent="the built-in ones alone.",
     )

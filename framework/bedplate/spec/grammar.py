@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
@@ -10,9 +10,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bedplate.diagnostics import Diagnostic, PathKey, Related, did_you_mean
-from bedplate.spec.model import model_at
-from bedplate.spec.references import References
-from bedplate.spec.tree import Map, Node, Place, Scalar, at, find, kind, unreadable
+from bedplate.spec.leaf import Resolver
+from bedplate.spec.model import LACKING, model_at
+from bedplate.spec.tree import Map, Node, Place, Scalar, at, find, is_null, kind, unreadable
 from bedplate.spec.types import NAME, SECRET_IN_SPEC, name_problem
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -20,6 +20,7 @@ Data: TypeAlias = "Scalar | list[Data] | dict[str, Data]"
 Path: TypeAlias = tuple[PathKey, ...]
 
 IGNORED = "x-"
+_LACKING = ("missing", LACKING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,17 @@ def read(
     node: Node,
     path: Path,
     key: Place | None = None,
-    references: References | None = None,
+    references: Resolver | None = None,
     also_known: Iterable[str] = (),
+    *,
+    partial: bool = False,
+    whole: Iterable[str] = (),
 ) -> Read[Model]:
-    """Reads the node at `path` as a model. `key`: its own key; `also_known`: keys read elsewhere."""
+    """Reads the node at `path` as a model. `key`: its own key; `also_known`: keys read elsewhere.
+
+    `partial`: the node is going to be merged with others, so that what it lacks is no mistake, but in the
+    fields that are `whole`.
+    """
     if unreadable(node):
         return Read(None)
     try:
@@ -49,16 +57,34 @@ def read(
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         reader = _Reader(model, node, path, key or node.place, tuple(also_known))
-        told = (reader.diagnostic(d) for d in details if not unreadable(at(node, d["loc"])))
-        return Read(None, tuple(told))
+        if partial:
+            told = [d for d in details if d["type"] not in _LACKING or d["loc"][:1] in [(n,) for n in whole]]
+            lacking = [d["loc"][0] for d in details if d not in told and d["loc"]]
+            if len(lacking) == len(details) and isinstance(data, dict) and data.keys() >= {*lacking}:
+                rest = {name: value for name, value in data.items() if name not in lacking}
+                return Read(model.model_validate(rest, context=references))
+            details = told
+        details = [d for d in details if not unreadable(at(node, d["loc"]))]
+        return Read(None, tuple(reader.diagnostics(details)))
 
 
 def unknown_key(name: str, path: Path, place: Place, known: Iterable[str]) -> Diagnostic:
     """The diagnostic of a key that nobody reads. `path` includes the key."""
     words = sorted(known)
     near = did_you_mean(name, words)
-    help_text = f"did you mean {near}?" if near else f"known here: {', '.join(words) or 'nothing'}"
+    help_text = meant_help(near) if near else f"known here: {', '.join(words) or 'nothing'}"
     return Diagnostic("BP020", f"unknown key {name}", path, place.span(), help_text)
+
+
+def meant_help(word: str) -> str:
+    return f"did you mean {word}?"
+
+
+def unknown_keys(node: Node | None, path: Path, known: Iterable[str]) -> Iterator[Diagnostic]:
+    """The diagnostics of a mapping's keys that nobody reads."""
+    for key in node.items if isinstance(node, Map) else ():
+        if isinstance(node, Map) and key not in known and not key.startswith(IGNORED):
+            yield unknown_key(key, (*path, key), node.keys[key], known)
 
 
 def entries(root: Map, section: str) -> tuple[dict[str, Node], list[Diagnostic]]:
@@ -68,25 +94,31 @@ def entries(root: Map, section: str) -> tuple[dict[str, Node], list[Diagnostic]]
         return {}, []
     place = root.keys[section]
     if not isinstance(node, Map):
-        return {}, [
-            no_value((section,), place) if _null(node) else _shape("a mapping", node, (section,), place)
-        ]
+        return {}, [no_mapping(node, (section,), place)]
     found: list[Diagnostic] = []
     items: dict[str, Node] = {}
-    in_dns: dict[str, str] = {}
     for name, entry in node.items.items():
         if name.startswith(IGNORED):
             continue
-        path, key = (section, name), node.keys[name]
         if not NAME.fullmatch(name):
             message, help_text = name_problem(name[:60])
-            found.append(Diagnostic("BP027", message, path, key.span(), help_text))
+            found.append(Diagnostic("BP027", message, (section, name), node.keys[name].span(), help_text))
             continue
-        first = in_dns.setdefault(name.replace("_", "-"), name)
-        if first != name:
-            found.append(_collision(path, name, first, key, node.keys[first]))
         items[name] = entry
     return items, found
+
+
+def meetings(section: str, models: Mapping[str, BaseModel], whole: Node | None) -> Iterator[Diagnostic]:
+    """Entries that are the same in the world: by their `name`, or where _ becomes -."""
+    first_of: dict[str, str] = {}
+    for key in whole.items if isinstance(whole, Map) else ():
+        model = models.get(key)
+        if not isinstance(whole, Map) or not NAME.fullmatch(key):
+            continue
+        identity = getattr(model, "name", None) or key
+        first = first_of.setdefault(identity.replace("_", "-"), key)
+        if first != key:
+            yield _collision(section, first, key, whole)
 
 
 def no_value(path: Path, place: Place) -> Diagnostic:
@@ -94,23 +126,28 @@ def no_value(path: Path, place: Place) -> Diagnostic:
     return Diagnostic("BP026", "there is no value", path, place.span(), "write one, or remove the key")
 
 
-def _collision(path: Path, name: str, first: str, key: Place, first_key: Place) -> Diagnostic:
+def _collision(section: str, first: str, key: str, whole: Map) -> Diagnostic:
+    one, other = whole.keys[first], whole.keys[key]
     return Diagnostic(
         "BP113",
-        f"{first} (line {first_key.line + 1}) and {name} (line {key.line + 1}) meet where _ becomes -",
-        path,
-        key.span(),
+        f"{first} (line {one.line + 1}) and {key} (line {other.line + 1}) have one name in the world, "
+        "where _ becomes -",
+        (section, key),
+        other.span(),
         "rename one of them",
-        related=(Related(first_key.span(), "the other one"),),
+        related=(Related(one.span(), "the other one"),),
     )
+
+
+def no_mapping(node: Node, path: Path, key: Place) -> Diagnostic:
+    """The diagnostic of something else where a mapping of named things should be. `key`: its own key."""
+    if is_null(node):
+        return no_value(path, key)
+    return _shape("a mapping", node, path, node.place if isinstance(node, Scalar) else key)
 
 
 def _shape(expected: str, node: Node, path: Path, place: Place) -> Diagnostic:
     return Diagnostic("BP022", f"expected {expected}, found {kind(node)}", path, place.span())
-
-
-def _null(node: Node | None) -> bool:
-    return isinstance(node, Scalar) and node.is_null
 
 
 def _data(node: Node) -> Data:
@@ -131,21 +168,30 @@ class _Reader:
     key: Place
     also_known: tuple[str, ...]
 
+    def diagnostics(self, errors: Sequence[ErrorDetails]) -> Iterator[Diagnostic]:
+        """One for each root cause: a key that is written wrong is not missing as well."""
+        found = [(error["type"], error["loc"], self.diagnostic(error)) for error in errors]
+        meant = {(loc[:-1], d.help) for what, loc, d in found if what == "extra_forbidden"}
+        for what, loc, diagnostic in found:
+            if what != "missing" or (loc[:-1], meant_help(str(loc[-1]))) not in meant:
+                yield diagnostic
+
     def diagnostic(self, error: ErrorDetails) -> Diagnostic:
         location = error["loc"]
         if location and location[-1] == "[key]":
-            return self._bad_name(location[:-1])
+            return self._bad_key(location[:-1], error["ctx"])
         path = (*self.path, *location)
         node = at(self.node, location)
-        place = find(self.node, location) if location else self.key
+        text = isinstance(self.node, Scalar) and not self.node.is_null
+        place = find(self.node, location) if location or text else self.key
         kind_of_error = error["type"]
         if kind_of_error == "extra_forbidden":
             return self._unknown(location, path)
         if kind_of_error == "missing":
             return self._missing(location, path)
-        if node is None or _null(node):
+        if node is None or is_null(node):
             return no_value(path, place)
-        if kind_of_error == "bedplate":
+        if kind_of_error in ("bedplate", LACKING):
             return _told(error["ctx"], path, node, place)
         if kind_of_error in ("model_type", "dict_type", "model_attributes_type"):
             return _shape("a mapping", node, path, place)
@@ -153,20 +199,21 @@ class _Reader:
             return _shape("a list", node, path, place)
         return Diagnostic("BP022", error["msg"], path, place.span())
 
-    def _bad_name(self, location: Path) -> Diagnostic:
-        message, help_text = name_problem(str(location[-1])[:60])
+    def _bad_key(self, location: Path, context: Mapping[str, object]) -> Diagnostic:
         place = find(self.node, location, at_key=True)
-        return Diagnostic("BP027", message, (*self.path, *location), place.span(), help_text)
+        message, help_text = str(context["message"]), str(context["help"])
+        return Diagnostic(str(context["code"]), message, (*self.path, *location), place.span(), help_text)
 
     def _unknown(self, location: Path, path: Path) -> Diagnostic:
         value = at(self.node, location)
-        if "secrets" in location and isinstance(value, Scalar):
+        parent = model_at(self.model, location[:-1])
+        known = [*(parent.model_fields if parent else ()), *(self.also_known if len(location) == 1 else ())]
+        meant = did_you_mean(str(path[-1]), known)
+        if "secrets" in location and isinstance(value, Scalar) and not meant:
             # Somebody may have written the secret itself: it is not shown.
             return Diagnostic(
                 "BP110", SECRET_IN_SPEC, path, value.place.span(), "say where it is: {env: VARIABLE}"
             )
-        parent = model_at(self.model, location[:-1])
-        known = [*(parent.model_fields if parent else ()), *(self.also_known if len(location) == 1 else ())]
         return unknown_key(str(path[-1]), path, find(self.node, location, at_key=True), known)
 
     def _missing(self, location: Path, path: Path) -> Diagnostic:
@@ -183,7 +230,12 @@ class _Reader:
 
 def _told(context: Mapping[str, object], path: Path, node: Node, place: Place) -> Diagnostic:
     """What a type of the language said. A part of a text is pointed at where the text has no escapes."""
-    within = context.get("within")
+    within, key, below = context.get("within"), context.get("key"), context.get("below")
+    if isinstance(below, tuple) and below:
+        place, path = find(node, below), (*path, *below)
+        node = at(node, below) or node
+    if isinstance(key, str) and isinstance(node, Map):
+        place, path = node.keys.get(key, place), (*path, key)
     if isinstance(within, tuple) and isinstance(node, Scalar):
         quotes = (node.place.end_column - node.place.column - len(node.text)) // 2
         if quotes in (0, 1):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias
 
 from pydantic_core import PydanticCustomError, core_schema
 
 from bedplate.secret_shapes import looks_like_a_secret
-from bedplate.spec.references import References
 from bedplate.spec.tree import Scalar
 
 if TYPE_CHECKING:
@@ -20,11 +19,34 @@ Schema: TypeAlias = "dict[str, object]"
 SHOWN_CHARACTERS = 60
 
 
+class Resolver(Protocol):
+    """What becomes of the references in a text. Raises ReferenceProblem."""
+
+    def resolve(self, text: str, /) -> str: ...
+
+
 def refuse(
-    code: str, message: str, hint: str | None = None, *, within: tuple[int, int] | None = None
+    code: str,
+    message: str,
+    hint: str | None = None,
+    *,
+    within: tuple[int, int] | None = None,
+    key: str | None = None,
+    below: tuple[str | int, ...] = (),
 ) -> NoReturn:
-    """Refuses a value. `within`: offset and length of the part of the text that is meant."""
-    context = {"code": code, "message": message, "help": hint, "within": within}
+    """Refuses a value.
+
+    `within`: offset and length of the part of the text that is meant; `key`: the key of the mapping that is;
+    `below`: the keys down to the value that is.
+    """
+    context = {
+        "code": code,
+        "message": message,
+        "help": hint,
+        "within": within,
+        "key": key,
+        "below": below,
+    }
     raise PydanticCustomError("bedplate", "{message}", context)
 
 
@@ -42,14 +64,18 @@ class Leaf:
 
     noun = "a text"
 
-    def parse(self, scalar: Scalar, references: References | None) -> object:
+    def parse(self, scalar: Scalar, references: Resolver | None) -> object:
         raise NotImplementedError
 
     def schema(self) -> Schema:
         """The type as draft-07 JSON Schema."""
         raise NotImplementedError
 
-    def read(self, value: object, references: References | None) -> object:
+    def written(self, value: object) -> object:
+        """A value as a spec would say it, in JSON's types."""
+        return value
+
+    def read(self, value: object, references: Resolver | None) -> object:
         if isinstance(value, Scalar):
             if value.is_null:
                 refuse("BP026", "there is no value", f"write {self.noun}, or remove the key")
@@ -66,7 +92,7 @@ class Leaf:
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        def validate(value: object, info: core_schema.ValidationInfo[References | None]) -> object:
+        def validate(value: object, info: core_schema.ValidationInfo[Resolver | None]) -> object:
             return self.read(value, info.context)
 
         return core_schema.with_info_plain_validator_function(validate)

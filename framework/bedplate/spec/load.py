@@ -1,16 +1,16 @@
-"""Reads the spec's file within bounds, and gives its located tree."""
+"""Reads the spec's files within bounds, and gives one located tree."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bedplate.diagnostics import Diagnostic, Span, ordered
 from bedplate.spec.compose import compose
-from bedplate.spec.regular import open_regular
+from bedplate.spec.project_files import open_regular
 from bedplate.spec.tree import Map, Place, Source
+from bedplate.spec_files import SpecFiles, digest_of
 
 FILE_BYTES = 4 * 1024 * 1024
 
@@ -23,26 +23,41 @@ _LINE_END = "\r\n|[\n\r\x85\u2028\u2029]"
 class Loaded:
     """The tree of a spec, or None where the text gives none; and everything wrong with the text.
 
-    `folder` is the project's: absolute and without symbolic links. `digest` is the sha256 of the text.
+    `folder` is the project's: absolute and without symbolic links.
     """
 
     folder: Path
     tree: Map | None
     diagnostics: tuple[Diagnostic, ...] = ()
-    digest: str = ""
+    files: SpecFiles = SpecFiles()
 
 
 def load(spec_path: Path) -> Loaded:
-    """Reads and composes a spec. Never raises for what the file holds, or for a file that cannot be read."""
+    """Reads and composes a spec and what it includes. Never raises for what the files hold, or are not."""
     folder = spec_path.parent.resolve()
     read = _read(spec_path)
     if isinstance(read, Diagnostic):
         return Loaded(folder, None, (read,))
-    return load_text(read, spec_path.name, folder)
+    loaded = mended(load_text(read, spec_path.name, folder))
+    if loaded.tree is None or "include" not in loaded.tree.items:
+        return loaded
+    from bedplate.spec.includes import include  # most specs are one file
+
+    return include(loaded, len(read))
+
+
+def mended(loaded: Loaded) -> Loaded:
+    """A file with the keys that were meant at its top, where they are misspelt."""
+    if loaded.tree is None:
+        return loaded
+    from bedplate.spec import misspelt  # with the whole grammar
+
+    tree, found = misspelt.mended(loaded.tree)
+    return replace(loaded, tree=tree, diagnostics=ordered([*loaded.diagnostics, *found]))
 
 
 def load_text(data: bytes, name: str, folder: Path) -> Loaded:
-    """Composes a spec from its bytes; `name` is what diagnostics call it."""
+    """Composes one file from its bytes; `name` is what diagnostics call it."""
     text = _decoded(data, name)
     if isinstance(text, Diagnostic):
         return Loaded(folder, None, (text,))
@@ -65,7 +80,12 @@ def load_text(data: bytes, name: str, folder: Path) -> Loaded:
             )
         )
     tree = root if isinstance(root, Map) else None
-    return Loaded(folder, tree, ordered(found), hashlib.sha256(data).hexdigest())
+    return Loaded(folder, tree, ordered(found), SpecFiles({name: digest_of(name, data)}))
+
+
+def too_large(name: str, span: Span) -> Diagnostic:
+    """The diagnostic of a file over the bound."""
+    return Diagnostic("BP002", f"{name} is larger than {FILE_BYTES // 1024**2} MiB", span=span)
 
 
 def _read(path: Path) -> bytes | Diagnostic:
@@ -80,9 +100,7 @@ def _read(path: Path) -> bytes | Diagnostic:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the path is not valid"
         return Diagnostic("BP001", f"{path.name} cannot be read: {reason}", span=here)
-    if len(data) > FILE_BYTES:
-        return Diagnostic("BP002", f"{path.name} is larger than {FILE_BYTES // 1024**2} MiB", span=here)
-    return data
+    return too_large(path.name, here) if len(data) > FILE_BYTES else data
 
 
 def _decoded(data: bytes, name: str) -> str | Diagnostic:

@@ -1,14 +1,18 @@
-"""Overrides of environments on the tree: what merges, what replaces, what goes away."""
+"""Overrides and defaults on the tree: what merges, what replaces, what goes away, what fills in."""
 
 from __future__ import annotations
 
-from bedplate.spec.tree import Map, Node, Place, Scalar
+from bedplate.spec.tree import Map, Node, Place, Scalar, is_null
 
 # A key that says what a mapping is: when it changes, nothing of the old mapping fits the new one.
 TAGS = ("type", "engine", "runtime", "target")
 
 # Keys of which a mapping has one: to choose another takes the first away.
-ALTERNATIVES = (frozenset({"path", "mlflow"}), frozenset({"replicas", "autoscaling"}))
+ALTERNATIVES = (
+    frozenset({"path", "mlflow"}),
+    frozenset({"replicas", "autoscaling"}),
+    frozenset({"model", "models"}),
+)
 
 
 def overlay(base: Node, over: Node) -> Node:
@@ -20,24 +24,38 @@ def overlay(base: Node, over: Node) -> Node:
         return without_nulls(over)
     items, keys, removed = dict(base.items), dict(base.keys), dict(base.removed)
     for key in over.items:
-        for rival in _rivals(key) & items.keys() - over.items.keys():
+        for rival in rivals(key) & items.keys() - over.items.keys():
             del items[rival], keys[rival]
     for key, value in over.items.items():
-        if _is_null(value):
+        if is_null(value):
             _remove(key, items, keys)
             removed[key] = over.keys[key]
             continue
+        joined = isinstance(items.get(key), Map) and isinstance(value, Map)
         items[key] = overlay(items[key], value) if key in items else without_nulls(value)
-        if key not in keys or not isinstance(items[key], Map):
+        if not joined:
             keys[key] = over.keys[key]
     return Map(items, keys, base.place, removed)
+
+
+def fill(node: Node, defaults: Node) -> Node:
+    """`node` with what it leaves out taken from `defaults`, deep; what an override removed stays away."""
+    if not isinstance(node, Map) or not isinstance(defaults, Map) or _retagged(defaults, node):
+        return node
+    items, keys = dict(node.items), dict(node.keys)
+    for key, value in defaults.items.items():
+        if key in items:
+            items[key] = fill(items[key], value)
+        elif key not in node.removed and not rivals(key) & node.items.keys():
+            items[key], keys[key] = value, defaults.keys[key]
+    return Map(items, keys, node.place, node.removed)
 
 
 def without_nulls(node: Node) -> Node:
     """An override that meets nothing: what it removes is not there anyway."""
     if not isinstance(node, Map):
         return node
-    kept = {key: without_nulls(value) for key, value in node.items.items() if not _is_null(value)}
+    kept = {key: without_nulls(value) for key, value in node.items.items() if not is_null(value)}
     removed = {key: node.keys[key] for key in node.items if key not in kept}
     return Map(kept, {key: node.keys[key] for key in kept}, node.place, removed)
 
@@ -45,10 +63,6 @@ def without_nulls(node: Node) -> Node:
 def _remove(key: str, items: dict[str, Node], keys: dict[str, Place]) -> None:
     items.pop(key, None)
     keys.pop(key, None)
-
-
-def _is_null(node: Node) -> bool:
-    return isinstance(node, Scalar) and node.is_null
 
 
 def _retagged(base: Map, over: Map) -> bool:
@@ -59,7 +73,8 @@ def _retagged(base: Map, over: Map) -> bool:
     return False
 
 
-def _rivals(key: str) -> frozenset[str]:
+def rivals(key: str) -> frozenset[str]:
+    """The keys that exclude a key."""
     for group in ALTERNATIVES:
         if key in group:
             return group - {key}

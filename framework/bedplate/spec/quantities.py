@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated
 
-from bedplate.spec.leaf import Leaf, Schema, refuse
-from bedplate.spec.references import References
+from bedplate.spec.leaf import Leaf, Resolver, Schema, refuse
 from bedplate.spec.tree import Scalar
 
 # Patterns are compiled when they are first used: most specs use few of the types.
@@ -37,7 +36,7 @@ class Duration(Leaf):
     whole_seconds: bool = False
     noun = "a duration, such as 90s, 100ms or 1h30m"
 
-    def parse(self, scalar: Scalar, references: References | None) -> Decimal:
+    def parse(self, scalar: Scalar, references: Resolver | None) -> Decimal:
         found = re.fullmatch(_DURATION, scalar.text)
         if not found:
             bare = scalar.text.isdecimal()
@@ -59,6 +58,9 @@ class Duration(Leaf):
             refuse("BP024", f"{scalar.text} is too fine", "whole seconds here")
         return seconds
 
+    def written(self, value: object) -> object:
+        return f"{value}s"
+
     def schema(self) -> Schema:
         return {
             "type": "string",
@@ -73,7 +75,7 @@ class Percent(Leaf):
     below_hundred: bool = False
     noun = "a percentage, such as 5% or 0.1%"
 
-    def parse(self, scalar: Scalar, references: References | None) -> Decimal:
+    def parse(self, scalar: Scalar, references: Resolver | None) -> Decimal:
         found = re.fullmatch(_PERCENT, scalar.text)
         if not found:
             bare = re.fullmatch(_BARE, scalar.text)
@@ -96,7 +98,7 @@ class Memory(Leaf):
 
     noun = "an amount of memory, such as 512Mi or 2Gi"
 
-    def parse(self, scalar: Scalar, references: References | None) -> int:
+    def parse(self, scalar: Scalar, references: Resolver | None) -> int:
         found = re.fullmatch(_QUANTITY, scalar.text)
         if not found:
             self.wrong(
@@ -122,7 +124,7 @@ class Cpu(Leaf):
 
     noun = "an amount of CPU, such as 2, 0.5 or 500m"
 
-    def parse(self, scalar: Scalar, references: References | None) -> Decimal:
+    def parse(self, scalar: Scalar, references: Resolver | None) -> Decimal:
         found = re.fullmatch(_QUANTITY, scalar.text)
         if not found or found.group(2) not in (None, "m"):
             self.wrong(scalar, "cores, or thousandths of a core with m")

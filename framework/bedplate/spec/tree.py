@@ -126,6 +126,11 @@ def scalars(node: Node) -> Iterator[Scalar]:
         yield from scalars(child)
 
 
+def is_null(node: Node | None) -> bool:
+    """Whether there is no value here, and the text says so."""
+    return isinstance(node, Scalar) and node.is_null
+
+
 def unreadable(node: Node | None) -> bool:
     """Whether the loader has refused what stood here."""
     return isinstance(node, Scalar) and node.unreadable

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel
 
 from bedplate.diagnostics import Diagnostic, merged, ordered
-from bedplate.sections import SECTIONS
-from bedplate.spec.environments import Resolved, resolve
+from bedplate.sections import KNOWN, SECTIONS
+from bedplate.spec.environments import LOCAL, Layer, Resolved, Written, nowhere, resolve
 from bedplate.spec.frame import EnvironmentSpec, Frame, Variable
-from bedplate.spec.grammar import IGNORED, Model, Read, entries, read, unknown_key
+from bedplate.spec.frame_checks import FrameChecks
+from bedplate.spec.grammar import Model, Read, entries, meetings, no_mapping, read, unknown_keys
+from bedplate.spec.layers import BASE, DEFAULTS, ENVIRONMENTS, Sections
 from bedplate.spec.load import Loaded
-from bedplate.spec.overlay import overlay
+from bedplate.spec.overlay import without_nulls
 from bedplate.spec.project import Project
-from bedplate.spec.references import References
-from bedplate.spec.tree import Map, Node, Place, at, scalars
+from bedplate.spec.references import AsWritten, Facts, References
+from bedplate.spec.tree import Map, Node, Place, at, find, is_null, scalars
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,55 +26,89 @@ class Validated:
     """The environments in which the spec holds, and what is wrong with the others.
 
     Cross-checks of sections have run where something is wrong; where nothing is, they are the compiler's
-    first step.
+    first step. `asked`: facts about files that references name and that were not known, by environment;
+    `layers`: what each environment's tree was made of, what counts most last.
     """
 
     projects: Mapping[str, Project]
     diagnostics: tuple[Diagnostic, ...] = ()
+    asked: Mapping[str, frozenset[tuple[str, ...]]] = field(default_factory=dict)
+    layers: Mapping[str, tuple[Layer, ...]] = field(default_factory=dict)
 
 
-def validate(loaded: Loaded) -> Validated:
-    """Every environment of a loaded spec."""
+def validate(loaded: Loaded, facts: Mapping[str, Facts] | None = None) -> Validated:
+    """Every environment of a loaded spec. `facts`: what is known of entries' files, by environment."""
     if loaded.tree is None:
         return Validated({}, loaded.diagnostics)
-    return _Validation(loaded.tree, loaded.diagnostics).run()
+    return _Validation(loaded.tree, loaded.diagnostics, facts or {}).run()
 
 
 @dataclass(slots=True)
 class _Validation:
     tree: Map
     loading: tuple[Diagnostic, ...]
+    facts: Mapping[str, Facts]
     # (section, name, identity of the node, environment where it holds references) -> what came of it
     seen: dict[tuple[str, str, int, str], Read[BaseModel]] = field(default_factory=dict)
     referring: dict[int, bool] = field(default_factory=dict)
+    sections: Sections = field(init=False)
+    refused: bool = False
+
+    def __post_init__(self) -> None:
+        self.sections = Sections(frozenset(self.names(ENVIRONMENTS)) or frozenset({LOCAL}))
 
     def run(self) -> Validated:
         frame = read(Frame, self.tree, (), also_known=SECTIONS)
         variables, variable_problems = self.named("variables", Variable)
-        environments, environment_problems = self.named("environments", EnvironmentSpec)
-        resolved, resolve_problems = resolve(
+        specs, environment_problems = self.named(ENVIRONMENTS, EnvironmentSpec, partial=True)
+        written = Written(
             self.tree,
-            environments,
-            frozenset(self.names("environments")) - environments.keys(),
+            frame.model.project if frame.model else "",
+            frame.model.timezone if frame.model else "UTC",
+            specs,
+            frozenset(self.names(ENVIRONMENTS)) - specs.keys(),
             variables,
-            frozenset(self.names("variables")) - variables.keys(),
+            frozenset(self.names("variables")) if self.is_mapping("variables") else None,
         )
+        resolved, resolve_problems = resolve(written)
+        crossed = FrameChecks(self.tree, specs, self.names(ENVIRONMENTS)).run()
         problems = [
             *self.loading, *frame.diagnostics, *variable_problems, *environment_problems, *resolve_problems,
-            *self.override_problems(),
+            *self.part_problems(), *self.default_problems(), *crossed,
         ]  # fmt: skip
-        known = frozenset(self.names("variables"))
-        found = {item.environment.name: self.environment(item, frame.model, known) for item in resolved}
-        diagnostics = ordered([*problems, *merged({name: said for name, (_, said) in found.items()})])
-        whole = not any(d.severity == "error" for d in problems)
-        projects = {name: project for name, (project, said) in found.items() if whole and not said}
-        return Validated(projects, diagnostics)
+        if not resolved:  # their mistakes do not hide those of the sections
+            resolved = [nowhere(written)]
+            if not problems:
+                problems.append(self.nothing_to_apply())
+        self.refused = any(d.severity == "error" for d in problems)
+        policies = frame.model.policies if frame.model else None
+        known = {
+            item.environment.name: self.environment(item, written.project, policies) for item in resolved
+        }
+        found = {name: said for name, (_, said) in known.items()}
+        diagnostics = ordered([*problems, *merged(found)])
+        projects = {name: project for name, (project, said) in known.items() if not self.refused and not said}
+        asked = {item.environment.name: frozenset(item.references.asked) for item in resolved}
+        asked = {name: names for name, names in asked.items() if names}
+        layers = {item.environment.name: self.layers(item) for item in resolved}
+        return Validated(projects, diagnostics, asked, layers)
 
-    def named(self, section: str, model: type[Model]) -> tuple[dict[str, Model], list[Diagnostic]]:
+    def layers(self, resolved: Resolved) -> tuple[Layer, ...]:
+        return (Layer(BASE, self.tree), *resolved.overrides)
+
+    def nothing_to_apply(self) -> Diagnostic:
+        place = find(self.tree, (ENVIRONMENTS,), at_key=True)
+        message = "every environment is abstract: there is nothing to apply"
+        return Diagnostic("BP116", message, (ENVIRONMENTS,), place.span(), "add one that extends a template")
+
+    def named(
+        self, section: str, model: type[Model], *, partial: bool = False
+    ) -> tuple[dict[str, Model], list[Diagnostic]]:
         nodes, problems = entries(self.tree, section)
         models = {}
         for name, node in nodes.items():
-            found = read(model, node, (section, name), self.tree_key(section, name))
+            key = self.tree_key(section, name)
+            found = read(model, node, (section, name), key, AsWritten(), partial=partial, whole=("secrets",))
             problems.extend(found.diagnostics)
             if found.model is not None:
                 models[name] = found.model
@@ -82,40 +118,64 @@ class _Validation:
         node = self.tree.items[section]
         return node.keys[name] if isinstance(node, Map) else node.place
 
+    def is_mapping(self, section: str) -> bool:
+        return isinstance(self.tree.items.get(section, self.tree), Map)
+
     def names(self, section: str) -> tuple[str, ...]:
         node = self.tree.items.get(section)
         return tuple(node.items) if isinstance(node, Map) else ()
 
-    def override_problems(self) -> list[Diagnostic]:
-        problems = []
-        for name in self.names("environments"):
-            node = at(self.tree, ("environments", name, "override"))
-            for key in node.items if isinstance(node, Map) else ():
-                if isinstance(node, Map) and key not in SECTIONS and not key.startswith(IGNORED):
-                    path = ("environments", name, "override", key)
-                    problems.append(unknown_key(key, path, node.keys[key], SECTIONS))
-        return problems
+    def part_problems(self) -> Iterator[Diagnostic]:
+        """Unknown sections in overrides and in `defaults`."""
+        for name in self.names(ENVIRONMENTS):
+            override = (ENVIRONMENTS, name, "override")
+            yield from unknown_keys(at(self.tree, override), override, (*SECTIONS, DEFAULTS))
+        for path in self.default_paths():
+            node = at(self.tree, path)
+            yield from unknown_keys(node, path, SECTIONS)
+            if len(path) > 1 and node is not None and not isinstance(node, Map) and not is_null(node):
+                yield no_mapping(node, path, find(self.tree, path, at_key=True))
+
+    def default_problems(self) -> Iterator[Diagnostic]:
+        """What is wrong with `defaults` is said there, not in every entry that they fill."""
+        for path in self.default_paths():
+            for section in SECTIONS:
+                where = (*path, section)
+                node = at(self.tree, where)
+                if node is None or (is_null(node) and path != (DEFAULTS,)):
+                    continue
+                if path != (DEFAULTS,):  # an override removes by null
+                    node = without_nulls(node)
+                key = find(self.tree, where, at_key=True)
+                told = read(SECTIONS[section].Model, node, where, key, AsWritten(), partial=True).diagnostics
+                if told:
+                    self.sections.broken_defaults.add(section)
+                yield from told
+
+    def default_paths(self) -> tuple[tuple[str, ...], ...]:
+        overrides = ((ENVIRONMENTS, name, "override", DEFAULTS) for name in self.names(ENVIRONMENTS))
+        return ((DEFAULTS,), *overrides)
 
     def environment(
-        self, resolved: Resolved, frame: Frame | None, variables: frozenset[str]
+        self, resolved: Resolved, project: str, policies: str | None
     ) -> tuple[Project, list[Diagnostic]]:
-        tree = self.tree
-        for override in resolved.overrides:
-            sections = Map(
-                {k: v for k, v in override.items.items() if k in SECTIONS}, override.keys, override.place
-            )
-            tree = _as_map(overlay(tree, sections), tree)
-        environment = resolved.environment
-        references = References(environment.name, environment.variables, variables)
+        environment, references = resolved.environment, resolved.references
+        tree, elsewhere = self.sections.of(self.layers(resolved), environment.name)
+        references.sections = self.sections.only(tree)
+        references.grammar = {key: section.Model for key, section in SECTIONS.items()}
+        references.attributes = {key: section.ATTRIBUTES for key, section in KNOWN.items()}
+        references.facts = self.facts.get(environment.name, {})
         sections_read: dict[str, dict[str, BaseModel]] = {}
         problems: list[Diagnostic] = []
         for key in SECTIONS:
             sections_read[key], said = self.section(tree, key, references)
             problems.extend(said)
-        project = Project(frame.project if frame else "", environment, sections_read, tree=tree)
-        if problems:
-            problems.extend(cross_checks(project))
-        return project, problems
+        found = Project(
+            project, environment, sections_read, tree=tree, elsewhere=elsewhere, policies=policies
+        )
+        if problems or self.refused:
+            problems.extend(cross_checks(found))
+        return found, problems
 
     def section(
         self, tree: Map, section: str, references: References
@@ -134,6 +194,9 @@ class _Validation:
             problems.extend(found.diagnostics)
             if found.model is not None:
                 models[name] = found.model
+            else:
+                references.broken.add((section, name))
+        problems.extend(meetings(section, models, whole))
         return models, problems
 
     def refers(self, node: Node) -> bool:
@@ -147,7 +210,3 @@ def cross_checks(project: Project) -> list[Diagnostic]:
     """What is wrong across fields and sections, located."""
     found = (d for key, entry in project.sections.items() for d in SECTIONS[key].check(entry, project))
     return [d if d.span else replace(d, span=project.span(d.path, at_key=d.at_key)) for d in found]
-
-
-def _as_map(node: Node, fallback: Map) -> Map:
-    return node if isinstance(node, Map) else fallback

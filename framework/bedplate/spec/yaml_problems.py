@@ -15,6 +15,11 @@ _WORDS: tuple[tuple[str, str, str], ...] = (
         "check the indentation, or quote the text",
     ),
     (
+        "found unexpected ':'",
+        "a `:` without the space behind it",
+        "write `key: value`, or quote the text",
+    ),
+    (
         "could not find expected ':'",
         "a key without its `:`",
         "write `key: value`, with a space after the colon",

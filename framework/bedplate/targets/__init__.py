@@ -1,22 +1,26 @@
 """Targets: each lowers workloads to resources, and refuses what it cannot honour.
 
-To add one: its module, a line in TARGETS.
+To add one: its module, a line in TARGETS. A module is imported when an environment has its target.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
 
-from bedplate.diagnostics import Diagnostic
-from bedplate.spec.project import Environment
-from bedplate.targets import local
-from bedplate.targets.lowered import Lowered
-from bedplate.workloads import Workload
+if TYPE_CHECKING:
+    from bedplate.diagnostics import Diagnostic
+    from bedplate.spec.project import Environment
+    from bedplate.targets.lowered import Lowered
+    from bedplate.workloads import Workload
 
 
 class Target(Protocol):
     """What a target module provides."""
+
+    def settings(self, environment: Environment, /) -> Iterator[Diagnostic]:
+        """What is wrong with what an environment of this target says of itself."""
 
     def refuse(self, workload: Workload, environment: Environment, /) -> Iterator[Diagnostic]:
         """What this target cannot do with a workload that is valid in itself."""
@@ -28,6 +32,12 @@ class Target(Protocol):
         """The resources and outputs of one workload."""
 
 
-TARGETS: dict[str, Target] = {
-    "local": local,
+TARGETS = {
+    "local": "bedplate.targets.local",
+    "kubernetes": "bedplate.targets.kubernetes",
 }
+
+
+def target_of(environment: Environment) -> Target:
+    """The target of an environment."""
+    return cast(Target, import_module(TARGETS[environment.target]))

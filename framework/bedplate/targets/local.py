@@ -4,31 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bedplate.diagnostics import Diagnostic
+from bedplate.diagnostics import Diagnostic, PathKey
 from bedplate.graph import Ref, Resource, Value
 from bedplate.local_ports import FIRST, LAST
 from bedplate.spec.project import Environment
 from bedplate.targets.lowered import Lowered
+from bedplate.targets.refusals import cannot, no_use
 from bedplate.workloads import Artifact, ServedModel, Service, Workload
 
+NAME = "local"
 SUPERVISOR = "supervisor"
-READY_S, DRAIN_S, STOP_S = 60, 10, 20
+REPLICAS = 1
+DRAIN_S, STOP_S = 10, 20
+
+
+def settings(environment: Environment) -> Iterator[Diagnostic]:
+    """What the environment says that means nothing on this machine."""
+    told = environment.settings
+    for key, said, help_text in (
+        ("kubernetes", told.kubernetes, "say target: kubernetes, or take it out"),
+        ("artifacts", told.artifacts, "models lie in .bedplate here: take it out"),
+        ("images", told.images, "servers are processes here: take it out"),
+    ):
+        if said is not None:
+            yield no_use(NAME, environment, (key,), help_text)
+    for name, source in environment.secrets.items():
+        if source.kubernetes is not None:
+            yield no_use(NAME, environment, ("secrets", name), "name a variable: {env: VARIABLE}")
 
 
 def refuse(workload: Workload, environment: Environment) -> Iterator[Diagnostic]:
-    """A canary, which needs two versions behind one endpoint, and a port that may be given to another."""
+    """What needs a cluster, and a port that may be given to another service."""
     if not isinstance(workload, Service):
         return
-    entry = workload.address.split(".")
-    if workload.canary:
-        yield Diagnostic(
-            code="BP220",
-            message=f"the target local of environment {environment.name} cannot do a canary rollout yet",
-            path=(*entry, "rollout", "canary"),
-            help="leave rollout out here: a changed model is verified beside the old one, then switched",
-            environment=environment.name,
-            at_key=True,
-        )
+    entry: tuple[PathKey, ...] = tuple(workload.address.split("."))
+    for path, said, what, help_text in (
+        (("runtime",), workload.container, "run containers", "leave the entry out here: environments: [...]"),
+        (("image",), workload.image and not workload.container, "run images", "say image in an override"),
+        (("autoscaling",), workload.autoscaling, "follow the load", "override it here with replicas: 1"),
+        (("resources", "limits", "gpu"), workload.resources.gpus, "give GPUs", "override it here with null"),
+        (
+            ("rollout", "canary"),
+            workload.canary,
+            "do a canary rollout yet",
+            "override it here with rollout: null: a changed model is verified beside the old one, then switched",
+        ),
+        (("expose", "host"), workload.host, "serve a host name", "override it here with null"),
+        (("expose", "tls"), workload.tls, "serve TLS yet", "override it here with null"),
+    ):
+        if said:
+            yield cannot(NAME, environment, (*entry, *path), what, help_text)
     if workload.port is not None and FIRST <= workload.port <= LAST:
         yield Diagnostic(
             code="BP221",
@@ -60,29 +85,29 @@ def lower(workload: Workload, environment: Environment) -> Lowered:
 
 
 def _artifact(artifact: Artifact, environment: Environment) -> Lowered:
-    resource = Resource(
-        name=artifact.name,
-        type="bedplate:local:Artifact",
-        properties={
-            "environment": environment.name,
-            "path": artifact.path,
-            "sha256": artifact.sha256,
-            "size": artifact.size,
-        },
-        aliases=artifact.aliases,
-    )
+    properties: dict[str, Value] = {
+        "environment": environment.name,
+        "sha256": artifact.sha256,
+        "size": artifact.size,
+    }
+    if artifact.uri:
+        properties |= {"uri": artifact.uri, "tracking_uri": artifact.tracking_uri}
+    else:
+        properties["path"] = artifact.path
+    resource = Resource(name=artifact.name, type="bedplate:local:Artifact", properties=properties)
     return Lowered((resource,), addresses={resource.name: artifact.address})
 
 
 def _service(service: Service, environment: Environment) -> Lowered:
+    section = service.address.partition(".")[0]
     properties: dict[str, Value] = {
         "environment": environment.name,
-        "address": service.address,
+        "address": f"{section}.{service.name}",
         "name": service.name,
         "models": tuple(_served(model) for model in service.models if isinstance(model, ServedModel)),
-        "replicas": service.replicas,
+        "replicas": service.replicas or REPLICAS,
         "threads": max(1, int(service.resources.cpu_limit or 1)),
-        "timeouts": {"ready_s": READY_S, "drain_s": DRAIN_S, "stop_s": STOP_S},
+        "timeouts": {"ready_s": service.probes.startup_s, "drain_s": DRAIN_S, "stop_s": STOP_S},
         "state": "running",
     }
     if service.resources.memory_limit is not None:
@@ -93,12 +118,7 @@ def _service(service: Service, environment: Environment) -> Lowered:
         properties["slo_p95_s"] = service.slo.p95_s
     if service.api_key is not None:
         properties["api_key"] = service.api_key
-    resource = Resource(
-        name=service.name,
-        type="bedplate:local:Service",
-        properties=properties,
-        aliases=service.aliases,
-    )
+    resource = Resource(name=service.name, type="bedplate:local:Service", properties=properties)
     return Lowered(
         (resource,),
         {service.address: {"url": Ref(resource.name, "url")}},

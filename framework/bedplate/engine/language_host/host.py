@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import grpc
@@ -17,10 +17,10 @@ from bedplate.engine.language_host.registration import Program, Stopped
 from bedplate.engine.plugin_process import UNLIMITED, Arguments, serve, told
 from bedplate.engine.protocol import language_pb2, language_pb2_grpc, plugin_pb2, resource_pb2_grpc
 from bedplate.engine.redact import redact
-from bedplate.engine.secrets import reference
-from bedplate.engine.sources import read_sources, read_spec_digest
+from bedplate.engine.secrets import fingerprint_key, reference
+from bedplate.engine.sources import read_sources, read_spec_files
 from bedplate.errors import EngineError
-from bedplate.graph import Graph, GraphError
+from bedplate.graph import Graph, GraphError, Json
 from bedplate.version import __version__
 from bedplate.workspace import Workspace
 
@@ -90,17 +90,24 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def _program(
         self, graph: Graph, folder: Path, request: language_pb2.RunRequest, channel: grpc.Channel
     ) -> Program:
+        from bedplate.engine.identity import identity  # it reads YAML, which the handshake need not wait for
+
         return Program(
             monitor=resource_pb2_grpc.ResourceMonitorStub(channel),
             workspace=self._workspace,
             graph=graph,
             origins=read_sources(folder / f"sources.{graph.environment}.json"),
-            secrets={
-                name: reference(self._workspace, name, source) for name, source in graph.secrets.items()
-            },
+            secrets=self._references(graph.secrets),
             preview=request.dryRun,
             limit=max(1, request.parallel),
+            identity=identity(self._workspace),
         )
+
+    def _references(self, sources: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Json]]:
+        if not sources:
+            return {}
+        key = fingerprint_key(self._workspace, os.environ)
+        return {name: reference(key, name, source) for name, source in sources.items()}
 
 
 def load_graph(folder: Path, project: str, stack: str) -> Graph:
@@ -124,14 +131,10 @@ def load_graph(folder: Path, project: str, stack: str) -> Graph:
 
 def refuse_stale(workspace: Workspace, folder: Path, stack: str) -> None:
     """Raises EngineError when the spec was edited after its graph was compiled."""
-    compiled_from = read_spec_digest(folder / f"sources.{stack}.json")
-    try:
-        spec = workspace.spec.read_bytes()
-    except FileNotFoundError:
-        return
-    if compiled_from and compiled_from != hashlib.sha256(spec).hexdigest():
+    changed = read_spec_files(folder / f"sources.{stack}.json").changed(workspace.root)
+    if changed is not None and workspace.spec.exists():
         raise EngineError(
-            f"{folder.name}/graph.{stack}.json is older than {workspace.spec.name}",
+            f"{folder.name}/graph.{stack}.json is older than {changed}",
             hint="run `bedplate compile`",
         )
 

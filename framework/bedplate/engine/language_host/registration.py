@@ -23,13 +23,13 @@ from google.protobuf.struct_pb2 import Value as Wire
 from bedplate.engine.protocol import alias_pb2, resource_pb2, resource_pb2_grpc, source_pb2
 from bedplate.engine.provider.wire import UNKNOWN_WIRE, encode
 from bedplate.engine.sources import pointed
+from bedplate.engine.state import IDENTITY, STACK_TYPE
 from bedplate.errors import EngineError
 from bedplate.graph import Graph, Json, Origin, Ref, Resource, SecretRef, Value, dependencies, refs
 from bedplate.workspace import Workspace
 
 Registered = resource_pb2.RegisterResourceResponse
 Answer: TypeAlias = "grpc.Future[Registered]"
-STACK_TYPE = "pulumi:pulumi:Stack"
 
 
 class Stopped(Exception):
@@ -40,6 +40,7 @@ class Stopped(Exception):
 class Program:
     """One run of a graph.
 
+    `identity` is the project's, which every stack carries in its outputs.
     `secrets` is what stands in for each secret; at most `limit` registrations are under way at once; `known`
     is what the engine has answered, by name.
     """
@@ -51,6 +52,7 @@ class Program:
     secrets: Mapping[str, Mapping[str, Json]]
     preview: bool
     limit: int
+    identity: str | None = None
     known: dict[str, Registered] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -62,6 +64,8 @@ class Program:
         if len(self.known) < len(self.graph.resources):
             raise Stopped
         outputs = {key: self._wire(value) for key, value in self.graph.outputs.items()}
+        if self.identity is not None:
+            outputs[IDENTITY] = encode(self.identity)
         with _asked("outputs"):
             self.monitor.RegisterResourceOutputs(
                 resource_pb2.RegisterResourceOutputsRequest(urn=stack, outputs=Struct(fields=outputs))

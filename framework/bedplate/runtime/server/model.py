@@ -14,7 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
-from bedplate.runtime.server import onnx_bytes
+from bedplate import onnx_file
 from bedplate.runtime.server.config import Config, ModelFile
 from bedplate.runtime.server.log import one_line
 
@@ -112,7 +112,7 @@ def load(file: ModelFile, config: Config) -> Model:
     """Read, verify, build and warm up a model; raises NotLoadable."""
     try:
         data = _read(file, config.memory_bytes)
-        onnx_bytes.check(data)
+        onnx_file.check(data)
         session = onnxruntime.InferenceSession(
             data, sess_options=_options(config), providers=["CPUExecutionProvider"]
         )
@@ -122,7 +122,7 @@ def load(file: ModelFile, config: Config) -> Model:
         raise NotLoadable(_named(file, f"does not fit into memory ({_memory(config)})")) from error
     except OSError as error:
         raise NotLoadable(_named(file, f"cannot be read: {error.strerror}")) from error
-    except (onnx_bytes.NotLoadable, NotLoadable) as error:
+    except (onnx_file.NotLoadable, NotLoadable) as error:
         raise NotLoadable(_named(file, str(error))) from error
     except RUN_ERRORS as error:
         raise NotLoadable(_named(file, _because(error, config))) from error

@@ -1,7 +1,8 @@
-"""`bedplate:local:Artifact`: a file of the project in the world's content-addressed store."""
+"""`bedplate:local:Artifact`: a file of the project, or a version in a registry, in the world's store."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -10,10 +11,12 @@ from bedplate.engine.provider.kind import Context, Created, Observed, Property, 
 from bedplate.engine.world import store, token
 from bedplate.engine.world.files import draft_path, failures, locked, remove_if_empty
 from bedplate.engine.world.token import Token
+from bedplate.errors import EngineError
 from bedplate.graph import Json
 from bedplate.workspace import LocalWorld
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_FROM = ("path", "uri", "tracking_uri")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
@@ -21,12 +24,12 @@ class Artifact:
     """A model's bytes, where the servers of this machine can read them."""
 
     TOKEN: Final = "bedplate:local:Artifact"  # noqa: S105
-    SUMMARY: Final = (
-        "A file of the project in the content-addressed store of this machine, known by its sha256."
-    )
+    SUMMARY: Final = "A model in the content-addressed store of this machine, known by its sha256."
     PROPERTIES: Final[Mapping[str, Property]] = {
         "environment": Property({"type": "string"}, replaces=True, words="environment"),
-        "path": Property({"type": "string"}, words="path"),
+        "path": Property({"type": "string"}, required=False, words="path"),
+        "uri": Property({"type": "string"}, required=False, words="version"),
+        "tracking_uri": Property({"type": "string"}, required=False, words="registry"),
         "sha256": Property({"type": "string"}, words="content", because="the file's content changed"),
         "size": Property({"type": "integer"}, words="size", because="the file's content changed"),
     }
@@ -36,7 +39,7 @@ class Artifact:
     def create(self, context: Context, inputs: Mapping[str, Json]) -> Created:
         world = context.workspace.world(str(inputs["environment"]))
         name = _name(context.urn)
-        with failures(f"store {inputs['path']}"):
+        with failures(f"store {_source(inputs)}"):
             with locked(world):
                 path = store.token_path(world, name)
                 owned = token.claim(path, context.urn) or token.mint(context.urn, name)
@@ -65,7 +68,7 @@ class Artifact:
             "sha256": sha256,
             "size": size,
         }
-        return Observed({**observed, "path": owned.details.get("path", "")})
+        return Observed({**observed, **{key: owned.details[key] for key in _FROM if key in owned.details}})
 
     def update(
         self,
@@ -79,7 +82,7 @@ class Artifact:
         owned = _own(world, id)
         if owned is None:
             raise ResourceFailed(f"the artifact {token.name_of(id)} is gone", "run bedplate up --refresh")
-        with failures(f"store {new_inputs['path']}"):
+        with failures(f"store {_source(new_inputs)}"):
             self._store(context, world, owned, new_inputs)
         return {}
 
@@ -109,24 +112,41 @@ class Artifact:
 
     def _store(self, context: Context, world: LocalWorld, owned: Token, inputs: Mapping[str, Json]) -> None:
         """The bytes first, then the token that names them; what it named before goes if nobody needs it."""
-        path, sha256 = str(inputs["path"]), str(inputs["sha256"])
+        sha256 = str(inputs["sha256"])
         if _DIGEST.fullmatch(sha256) is None:
             raise ResourceFailed(f"{sha256!r} is not a sha256")
         partial = store.partial_path(world, owned.name)
-        source = store.open_source(context.workspace.root, path)
-        copied = store.copy(source, partial, context.cancelled.is_set)
+        copied = store.copy(_opened(context, inputs, sha256), partial, context.cancelled.is_set)
         try:
             if copied != sha256:
                 raise ResourceFailed(
-                    f"{path} changed since it was compiled (sha256 {sha256[:12]} then, {copied[:12]} now)",
+                    f"{_source(inputs)} changed since it was compiled (sha256 {sha256[:12]} then, {copied[:12]} now)",
                     "run bedplate up again, which compiles it as it is now",
                 )
             with locked(world):
                 store.place(world, partial, sha256)
-                token.save(store.token_path(world, owned.name), owned.having(path=path, sha256=sha256))
+                told = {key: inputs[key] for key in _FROM if key in inputs}
+                token.save(store.token_path(world, owned.name), owned.having(**told, sha256=sha256))
                 store.collect_garbage(world)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _source(inputs: Mapping[str, Json]) -> str:
+    return str(inputs.get("path") or inputs.get("uri"))
+
+
+def _opened(context: Context, inputs: Mapping[str, Json], sha256: str) -> int:
+    """A descriptor of the source's bytes."""
+    if "path" in inputs:
+        return store.open_source(context.workspace.root, str(inputs["path"]))
+    from bedplate.engine.registry import fetch  # with MLflow's client, which few models need
+
+    try:
+        found = fetch(context.workspace, str(inputs["uri"]), str(inputs["tracking_uri"]), sha256)
+    except EngineError as error:
+        raise ResourceFailed(error.message, error.hint) from error
+    return os.open(found, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _world(context: Context) -> LocalWorld:

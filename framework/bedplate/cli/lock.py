@@ -1,0 +1,144 @@
+"""`bedplate lock`: move the pinned versions of models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bedplate.atomic import write_atomically
+from bedplate.cli import options, terminal
+from bedplate.cli.project import find_workspace, read_projects
+from bedplate.diagnostics import did_you_mean
+from bedplate.errors import UsageError
+from bedplate.lockfile import LockFile, Pin, to_text
+from bedplate.sections import models as section
+from bedplate.signature import breaks
+
+if TYPE_CHECKING:
+    from bedplate.spec.project import Project
+    from bedplate.workspace import Workspace
+
+KEY = section.KEY
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A pin that was moved. `before` None: there was none. `breaking`: why callers may fail."""
+
+    environment: str
+    model: str
+    before: Pin | None
+    after: Pin
+    breaking: tuple[str, ...] = ()
+
+    def to_data(self) -> dict[str, Any]:
+        return {
+            "environment": self.environment,
+            "model": self.model,
+            "before": self.before.version if self.before else None,
+            "after": self.after.version,
+            "sha256": self.after.sha256,
+            "breaking": list(self.breaking),
+        }
+
+
+@click.command("lock", short_help="move the pinned versions of models, and show what changed")
+@click.argument("names", metavar="[MODEL]...", nargs=-1)
+@click.option("--env", "environment", metavar="NAME", help="Only in this environment.")
+@click.option("--check", is_flag=True, help="Change nothing; exit with 1 when a pin would move.")
+@options.as_json
+@click.pass_obj
+def command(folder: Path, names: tuple[str, ...], environment: str | None, check: bool, as_json: bool) -> int:
+    """Pin what the sources of models with `update: lock` hold now, in bedplate.lock, and show what changed.
+
+    Without MODEL all of them, without --env in all environments. Commit bedplate.lock afterwards.
+    """
+    workspace = find_workspace(folder)
+    projects = _wanted(read_projects(workspace), environment)
+    known = {key for project in projects.values() for key in project.sections.get(KEY, {})}
+    for name in names:
+        if name not in known:
+            near = did_you_mean(name, known)
+            hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
+            raise UsageError(f"there is no model {name!r} in the spec", hint=hint)
+    lock = next(iter(projects.values())).inputs.lock if projects else LockFile()
+    moves = [move for project in projects.values() for move in _moves(workspace, project, lock, names)]
+    for move in moves:
+        lock = lock.with_pin(move.environment, move.model, move.after)
+    if not names and environment is None:
+        lock = _without_the_forgotten(lock, projects)
+    if not check:
+        write_atomically(workspace.lock_file, to_text(lock))
+    _tell(moves, as_json)
+    return 1 if check and moves else 0
+
+
+def _wanted(projects: Mapping[str, Project], environment: str | None) -> Mapping[str, Project]:
+    if environment is None:
+        return projects
+    if environment not in projects:
+        raise UsageError(
+            f"there is no environment {environment!r} in the spec",
+            hint=f"there are: {', '.join(sorted(projects))}",
+        )
+    return {environment: projects[environment]}
+
+
+def _moves(workspace: Workspace, project: Project, lock: LockFile, names: tuple[str, ...]) -> Iterator[Move]:
+    name = project.environment.name
+    for key, model in sorted(project.sections.get(KEY, {}).items()):
+        if not model.locked or (names and key not in names):
+            continue
+        before, after = lock.pinned(name, key), _now(workspace, key, model, project)
+        if before != after:
+            old, new = before.signature if before else None, after.signature
+            yield Move(name, key, before, after, tuple(breaks(old, new)) if old and new else ())
+
+
+def _now(workspace: Workspace, key: str, model: section.Model, project: Project) -> Pin:
+    """What the model's source holds at this moment."""
+    if model.path is not None:
+        pin = section.version_of(key, model, project)
+        if pin is None:
+            raise UsageError(f"the file of {key} could not be read")
+        return pin
+    from bedplate.engine.registry import ask
+
+    settings = project.environment.settings.mlflow
+    if model.mlflow is None or settings is None:
+        name = project.environment.name
+        raise UsageError(
+            f"the environment {name} names no MLflow, and the model {key} is in one",
+            hint=f"add environments.{name}.mlflow: {{tracking_uri: https://...}}",
+        )
+    return ask(workspace, model.mlflow, settings.tracking_uri)
+
+
+def _without_the_forgotten(lock: LockFile, projects: Mapping[str, Project]) -> LockFile:
+    """Pins of models or environments that the spec no longer has go."""
+    kept = {
+        name: {
+            key: pin
+            for key, pin in lock.models.get(name, {}).items()
+            if key in project.sections.get(KEY, {}) and project.sections[KEY][key].locked
+        }
+        for name, project in projects.items()
+    }
+    return replace(lock, models={name: pins for name, pins in kept.items() if pins})
+
+
+def _tell(moves: list[Move], as_json: bool) -> None:
+    if as_json:
+        terminal.data({"moved": [move.to_data() for move in moves]})
+        return
+    for move in moves:
+        before = move.before.version if move.before else "(not pinned)"
+        where = terminal.paint(f"{KEY}.{move.model}", "name")
+        terminal.line(f"  {where} in {move.environment}: {before} -> {move.after.version}")
+        for reason in move.breaking:
+            terminal.line(f"      {terminal.paint('callers may fail:', 'bad')} {reason}")
+    terminal.line(f"{len(moves)} moved" if moves else "nothing to move: what is pinned is what there is")

@@ -1,0 +1,136 @@
+"""The fields of the language as the published schema has them: for explanations, defaults and the reference."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from bedplate._resources import resource
+from bedplate.diagnostics import did_you_mean
+from bedplate.errors import UsageError
+
+SCHEMA = "bedplate.schema.json"
+ANY = "*"
+_WORDS = {"object": "a mapping", "array": "a list"}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field. In `address`, * stands for a name of the user's. `of` is the model that it holds."""
+
+    address: str
+    node: Mapping[str, Any]
+    required: bool = False
+
+    @property
+    def description(self) -> str:
+        return str(self.node.get("description", ""))
+
+    @property
+    def of(self) -> str | None:
+        for node in (self.node, self.node.get("items", {}), *self.node.get("allOf", ())):
+            if "$ref" in node:
+                return str(node["$ref"].rpartition("/")[2])
+        return None
+
+    @property
+    def type(self) -> str:
+        """The type in a reader's words."""
+        node = self.whole
+        if "enum" in node:
+            return f"one of {', '.join(map(str, node['enum']))}"
+        text = str(node.get("title") or _WORDS[node["type"]])
+        if "minimum" in node:
+            text += f" from {node['minimum']} to {node['maximum']}"
+        return text
+
+    @property
+    def default(self) -> object | None:
+        """What holds where it is left out; None where that is no value of it."""
+        return self.node.get("default")
+
+    @property
+    def examples(self) -> list[object]:
+        return [*self.node.get("examples", [])]
+
+    @property
+    def since(self) -> str | None:
+        return self.node.get("x-since")
+
+    @property
+    def whole(self) -> Mapping[str, Any]:
+        """The node with the definition that it refers to; what it says itself counts more."""
+        return _resolved(self.node)
+
+    def children(self) -> dict[str, Field]:
+        """The fields below, those of a list's items for a list; ANY for entries under any name."""
+        node = _resolved(self.whole.get("items", self.whole))
+        needed = node.get("required", [])
+        found = {
+            name: Field(_joined(self.address, name), child, name in needed)
+            for name, child in node.get("properties", {}).items()
+        }
+        for pattern, child in node.get("patternProperties", {}).items():
+            if pattern != "^x-":
+                found[ANY] = Field(_joined(self.address, ANY), child)
+        return found
+
+    def all(self) -> Iterator[Field]:
+        """The fields below, deep; parents first, the required ones before the others."""
+        for child in sorted(self.children().values(), key=lambda field: not field.required):
+            yield child
+            yield from child.all()
+
+
+def root() -> Field:
+    """The whole spec."""
+    return Field("", _schema())
+
+
+def field_at(address: str) -> Field:
+    """The field at an address such as `serving.delay.replicas`. Raises UsageError with what is near."""
+    found = root()
+    for part in re.sub(r"\[\d*\]", "", address).split("."):
+        children = found.children()
+        child = children.get(part) or children.get(ANY)
+        if child is None:
+            raise _unknown(address, part, children)
+        found = Field(_joined(found.address, part), child.node, child.required)
+    return Field(address, found.node, found.required)
+
+
+def shown(value: object) -> str:
+    """A value of the schema as it would be written."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+@cache
+def _schema() -> Mapping[str, Any]:
+    read: Mapping[str, Any] = json.loads(resource("specs", SCHEMA).read_bytes())
+    return read
+
+
+def _resolved(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "anyOf" in node and "type" not in node:
+        return _resolved({**node["anyOf"][0], **{k: v for k, v in node.items() if k != "anyOf"}})
+    for reference in [node] if "$ref" in node else node.get("allOf", ()):
+        if "$ref" in reference:
+            definition = _schema()["definitions"][reference["$ref"].rpartition("/")[2]]
+            return {**definition, **{k: v for k, v in node.items() if k not in ("$ref", "allOf")}}
+    return node
+
+
+def _joined(address: str, name: str) -> str:
+    return f"{address}.{name}" if address else name
+
+
+def _unknown(address: str, part: str, children: Mapping[str, Field]) -> UsageError:
+    near = did_you_mean(part, children)
+    known = f"known there: {', '.join(children)}" if children else "it has no fields"
+    return UsageError(
+        f"the spec has no field {address}: {part} is unknown", hint=f"did you mean {near}?" if near else known
+    )

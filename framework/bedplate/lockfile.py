@@ -1,0 +1,132 @@
+"""bedplate.lock: what every clone must agree on, and no spec says. Tools write it; it is committed.
+
+version: 1
+identity: 1e7d52...                    whose state this is; made by the first `up`
+shards: {serving: 4}                   among how many stacks a section's entries are placed
+models:                                which versions are pinned, by environment and key
+  prod:
+    delay: {version: ..., sha256: ..., size: ..., source: ..., signature: {...}}
+images:                                the digests of servers' images, by environment and name
+  prod: {delay: sha256:...}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import yaml
+
+from bedplate.signature import Signature
+
+VERSION = 1
+_HEADER = "# Written by bedplate, read by every clone: commit it.\n"
+
+Value = TypeVar("Value")
+
+
+class LockFileError(ValueError):
+    """The text is no lock file of this version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One version of a model. `source` is where it was found: a path, or the registry's own address of it."""
+
+    version: str
+    sha256: str
+    size: int
+    source: str
+    signature: Signature | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LockFile:
+    """The whole file. `models` and `images` by environment, then by key and by the server's name."""
+
+    identity: str | None = None
+    models: Mapping[str, Mapping[str, Pin]] = field(default_factory=dict)
+    images: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    shards: Mapping[str, int] = field(default_factory=dict)
+
+    def pinned(self, environment: str, model: str) -> Pin | None:
+        return self.models.get(environment, {}).get(model)
+
+    def with_pin(self, environment: str, model: str, pin: Pin) -> LockFile:
+        pins = {**self.models.get(environment, {}), model: pin}
+        return replace(self, models={**self.models, environment: pins})
+
+
+def parse(text: str) -> LockFile:
+    """The inverse of `to_text`. Raises LockFileError on anything else."""
+    try:
+        data = yaml.load(text, Loader=yaml.CSafeLoader)
+        if not isinstance(data, dict) or data["version"] != VERSION:
+            raise LockFileError(f"it is not of version {VERSION}")
+        identity = data.get("identity")
+        return LockFile(
+            None if identity is None else str(identity),
+            _each(data.get("models"), lambda pins: _each(pins, _pin)),
+            _each(data.get("images"), lambda digests: _each(digests, str)),
+            _each(data.get("shards"), int),
+        )
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LockFileError(str(error).partition("\n")[0]) from error
+
+
+def to_text(lock: LockFile) -> str:
+    """The file's text: sorted, so that two branches rarely meet on one line."""
+    data: dict[str, object] = {"version": VERSION}
+    if lock.identity is not None:
+        data["identity"] = lock.identity
+    if lock.shards:
+        data["shards"] = dict(sorted(lock.shards.items()))
+    if lock.models:
+        data["models"] = {
+            environment: {key: _pin_data(pins[key]) for key in sorted(pins)}
+            for environment, pins in sorted(lock.models.items())
+        }
+    if lock.images:
+        data["images"] = {name: dict(sorted(found.items())) for name, found in sorted(lock.images.items())}
+    return _HEADER + "".join(map(_block, data.items()))
+
+
+def _block(item: tuple[str, object]) -> str:
+    """One key of the file on lines of its own; what has no mappings within is written on one."""
+    key, value = item
+    flow = None if isinstance(value, dict) else False
+    return str(yaml.safe_dump({key: value}, sort_keys=False, width=1000, default_flow_style=flow))
+
+
+def _each(data: object, read: Callable[..., Value]) -> dict[str, Value]:
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise TypeError("expected a mapping")
+    return {str(key): read(value) for key, value in data.items()}
+
+
+def _pin(data: Mapping[str, object]) -> Pin:
+    signature = data.get("signature")
+    if signature is not None and not isinstance(signature, dict):
+        raise TypeError("signature")
+    return Pin(
+        str(data["version"]),
+        str(data["sha256"]),
+        int(str(data["size"])),
+        str(data["source"]),
+        Signature.from_data(signature) if signature else None,
+    )
+
+
+def _pin_data(pin: Pin) -> dict[str, object]:
+    data: dict[str, object] = {
+        "version": pin.version,
+        "sha256": pin.sha256,
+        "size": pin.size,
+        "source": pin.source,
+    }
+    if pin.signature is not None:
+        data["signature"] = pin.signature.to_data()
+    return data

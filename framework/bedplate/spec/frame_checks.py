@@ -1,0 +1,96 @@
+"""What is wrong with environments across their own fields, and between them and the entries of sections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from bedplate.diagnostics import Diagnostic, PathKey, did_you_mean
+from bedplate.sections import SECTIONS
+from bedplate.spec.environments import LOCAL, ROOT
+from bedplate.spec.frame import EnvironmentSpec
+from bedplate.spec.grammar import entries
+from bedplate.spec.tree import Map, Scalar, Seq, at, find
+from bedplate.spec.types import is_name
+
+
+@dataclass(frozen=True, slots=True)
+class FrameChecks:
+    """`specs`: the environments that could be read; `written`: the names of all."""
+
+    tree: Map
+    specs: Mapping[str, EnvironmentSpec]
+    written: tuple[str, ...]
+
+    def run(self) -> Iterator[Diagnostic]:
+        for name, spec in self.specs.items():
+            yield from self.protected(name, spec)
+            yield from self.backend(name, spec)
+        for section in SECTIONS if self.is_mapping(ROOT) else ():
+            for key, node in entries(self.tree, section)[0].items():
+                listed = node.items.get(ROOT) if isinstance(node, Map) else None
+                if isinstance(listed, Seq):
+                    yield from self.places((section, key, ROOT), listed)
+
+    def protected(self, name: str, spec: EnvironmentSpec) -> Iterator[Diagnostic]:
+        for index, address in enumerate(spec.protect):
+            section, _, entry = address.partition(".")
+            if section in SECTIONS and not self.is_mapping(section):
+                continue  # which has been said
+            known = self.known(section) if section in SECTIONS else frozenset(SECTIONS)
+            wanted = entry if section in SECTIONS else section
+            if not wanted or wanted in known:
+                continue
+            near = did_you_mean(wanted, known)
+            hint = f"did you mean {near}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
+            path: tuple[PathKey, ...] = (ROOT, name, "protect", index)
+            yield self.found("BP118", f"there is no {address} to protect", path, hint)
+
+    def is_mapping(self, key: str) -> bool:
+        return isinstance(self.tree.items.get(key, self.tree), Map)
+
+    def known(self, section: str) -> frozenset[str]:
+        """Every entry of a section, wherever it is written."""
+        parents = [(section,), *((ROOT, name, "override", section) for name in self.written)]
+        nodes = (at(self.tree, path) for path in parents)
+        return frozenset(key for node in nodes if isinstance(node, Map) for key in node.items)
+
+    def backend(self, name: str, spec: EnvironmentSpec) -> Iterator[Diagnostic]:
+        backend = spec.state.backend if spec.state else None
+        if backend is None or "${" in backend:
+            return
+        parts = urlsplit(backend)
+        path = (ROOT, name, "state", "backend")
+        if not parts.scheme:
+            hint = "such as s3://BUCKET, gs://BUCKET, file:///absolute/path or https://api.pulumi.com"
+            yield self.found("BP120", f"{backend} is no address of a backend", path, hint)
+        elif parts.scheme == "file" and (parts.netloc or not parts.path.startswith("/")):
+            message = f"{backend} means another folder in every folder that a command is run from"
+            yield self.found("BP120", message, path, "give the whole path: file:///srv/state")
+
+    def places(self, path: tuple[str, ...], listed: Seq) -> Iterator[Diagnostic]:
+        """Entries that name environments which are none, or that exist nowhere."""
+        if not listed.items:
+            message = f"{path[0]}.{path[1]} exists in no environment"
+            yield self.found("BP119", message, path, "name some, or leave `environments` out", True)
+        known = [name for name, spec in self.specs.items() if not spec.abstract]
+        if not self.written:
+            known = [LOCAL]
+        broken = frozenset(self.written) - self.specs.keys()
+        for index, item in enumerate(listed.items):
+            if not isinstance(item, Scalar) or item.text in known or item.text in broken:
+                continue
+            if not is_name(item):
+                continue  # which is said where it is read
+            message = f"there is no environment {item.text}"
+            if item.text in self.specs:
+                message = f"the environment {item.text} is abstract: nothing exists there"
+            near = did_you_mean(item.text, known)
+            hint = f"did you mean {near}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
+            yield self.found("BP102", message, (*path, index), hint)
+
+    def found(
+        self, code: str, message: str, path: tuple[PathKey, ...], hint: str, at_key: bool = False
+    ) -> Diagnostic:
+        return Diagnostic(code, message, path, find(self.tree, path, at_key=at_key).span(), hint)

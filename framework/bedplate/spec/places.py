@@ -1,0 +1,131 @@
+"""Names that the world outside the project gives: addresses of services, images, hosts, time zones."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from bedplate.spec.leaf import Schema, refuse, shown
+from bedplate.spec.tree import Scalar
+from bedplate.spec.types import Text
+
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_IMAGE = (
+    rf"(?P<registry>({_DOMAIN}|localhost)(:[0-9]{{1,5}})?/)?(?P<path>[a-z0-9]+([._/-]+[a-z0-9]+)*)"
+    r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+_REFERRING = r"|.*\$\{.*"
+
+
+@dataclass(frozen=True)
+class Url(Text):
+    """An address of one of the schemes."""
+
+    schemes: tuple[str, ...]
+    example: str
+
+    @property
+    def noun(self) -> str:  # type: ignore[override]
+        return f"an address, such as {self.example}"
+
+    def checked(self, scalar: Scalar, text: str) -> str:
+        scheme, found, rest = text.partition("://")
+        if not found or not rest or re.search(r"[\s\"'<>\\]", text):
+            self.wrong(scalar)
+        if scheme not in self.schemes:
+            refuse("BP025", f"{shown(scalar)} has an unknown scheme", f"known: {', '.join(self.schemes)}")
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^(({'|'.join(self.schemes)})://[^\\s\"'<>\\\\]+{_REFERRING})$"}
+
+
+class Image(Text):
+    """A container image: `[registry/]path[:tag][@sha256:digest]`."""
+
+    noun = "a container image, such as ghcr.io/acme/server@sha256:..."
+
+    def checked(self, scalar: Scalar, text: str) -> str:
+        if not re.fullmatch(_IMAGE, text) or len(text) > 500:
+            self.wrong(scalar, "[registry/]path[:tag][@sha256:64 hexadecimal digits], the path in lower case")
+        return text
+
+    def schema(self) -> Schema:
+        pattern = re.sub(r"\?P<[a-z]+>", "", _IMAGE)
+        return {"type": "string", "pattern": f"^({pattern}{_REFERRING})$"}
+
+
+class HostName(Text):
+    """A host of the Domain Name System."""
+
+    noun = "a host name, such as delay.acme.example"
+
+    def checked(self, scalar: Scalar, text: str) -> str:
+        if not re.fullmatch(_DOMAIN, text) or len(text) > 253:
+            self.wrong(scalar, "lower-case letters, digits and -, in parts joined by dots")
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^({_DOMAIN}{_REFERRING})$"}
+
+
+class DnsLabel(Text):
+    """A name of an object that becomes part of a host name, such as a namespace (RFC 1123)."""
+
+    noun = "a name of lower-case letters, digits and -"
+
+    def checked(self, scalar: Scalar, text: str) -> str:
+        if not re.fullmatch(_LABEL, text):
+            self.wrong(scalar, "63 characters at most, a letter or digit first and last")
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^({_LABEL}{_REFERRING})$"}
+
+
+class TimeZone(Text):
+    """A zone of the IANA time zone database."""
+
+    noun = "a time zone, such as UTC or Europe/Berlin"
+
+    def checked(self, scalar: Scalar, text: str) -> str:
+        zones = _zones()
+        if text not in zones:
+            from bedplate.diagnostics import did_you_mean
+
+            near = did_you_mean(text, zones)
+            self.wrong(scalar, f"did you mean {near}?" if near else "names are of the IANA database")
+        return text
+
+    def schema(self) -> Schema:
+        return {"enum": sorted(_zones())}
+
+
+def _zones() -> frozenset[str]:
+    """Of the package, not of this machine: a spec is valid everywhere or nowhere."""
+    from importlib.resources import files
+
+    return frozenset((files("tzdata") / "zones").read_text(encoding="utf-8").split())
+
+
+class Address(Text):
+    """An entry, or a whole section: `serving.delay`, `serving`."""
+
+    noun = "an address in the spec, such as serving.delay"
+
+    def checked(self, scalar: Scalar, text: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)?", text):
+            self.wrong(scalar, "a section, or a section and the key of an entry")
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)?$"}
+
+
+ImageValue = Annotated[str, Image()]
+HostNameValue = Annotated[str, HostName()]
+DnsLabelValue = Annotated[str, DnsLabel()]
+AddressValue = Annotated[str, Address()]
+HttpUrl = Annotated[str, Url(("http", "https"), "https://mlflow.acme.example")]
