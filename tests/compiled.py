@@ -1,4 +1,7 @@
-"""Prints the digest of every graph of every valid case: `python -m tests.compiled`, run where a test says."""
+"""Prints the digest of every graph of every valid case and of the projects that come with bedplate.
+
+`python -m tests.compiled`, run where a test says.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 from bedplate.cli.project import check_file
 from bedplate.compiler import Compiled, compile_project
 from tests.spec.cases import Case, all_cases
+from tests.whole import whole_projects
 
 
 def compiled(case: Case, folder: Path) -> Iterator[Compiled]:
@@ -22,7 +26,7 @@ def compiled(case: Case, folder: Path) -> Iterator[Compiled]:
 
 def digests() -> dict[str, str]:
     found = {}
-    for case in all_cases():
+    for case in (*all_cases(), *whole_projects()):
         with tempfile.TemporaryDirectory() as folder:
             for environment in compiled(case, Path(folder)):
                 for section, graph in environment.graphs.items():

@@ -1,4 +1,7 @@
-"""What holds for every valid case: the same bytes anywhere, exact round trips, no place of this machine."""
+"""What holds for every valid case and for the projects that come with bedplate.
+
+The same bytes anywhere, exact round trips, no place of this machine.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from bedplate.graph import Graph
 from bedplate.sections import SECTIONS
 from tests.compiled import compiled
 from tests.spec.cases import Case, all_cases
+from tests.whole import whole_projects
 
 ROOT = Path(__file__).parents[1]
 PLACES = [
@@ -42,7 +46,7 @@ def test_graphs_are_the_same_bytes_under_any_hash_seed_locale_zone_and_folder(tm
     assert seen[0] == seen[1] == seen[2]
 
 
-@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*all_cases(), *whole_projects()], ids=lambda case: case.name)
 def test_a_graph_survives_its_text_and_names_no_place(case: Case, tmp_path: Path) -> None:
     for environment in compiled(case, tmp_path):
         assert list(environment.graphs) == [BASE, *SECTIONS]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bedplate.cli import run
+from tests.spec.cases import MODEL
 
 VALID = "version: 1\nproject: flights\nmodels: {delay: {path: delay.onnx}}\nserving: {delay: {}}\n"
 
@@ -15,7 +16,7 @@ VALID = "version: 1\nproject: flights\nmodels: {delay: {path: delay.onnx}}\nserv
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     (tmp_path / "bedplate.yaml").write_text(VALID)
-    (tmp_path / "delay.onnx").write_bytes(b"model")
+    (tmp_path / "delay.onnx").write_bytes(MODEL.read_bytes())
     return tmp_path
 
 
@@ -65,10 +66,10 @@ def test_a_code_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_field_is_explained(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", address]) == 0
     assert capsys.readouterr().out == (
-        f"{address}: How many processes answer.\n"
+        f"{address}: How many of it there are. Left out: 1 on this machine, 3 on a cluster.\n"
         "  type:     a whole number from 1 to 64\n"
-        "  default:  1\n"
         "  example:  3\n"
+        "  since:    0.1\n"
     )
 
 
@@ -82,7 +83,10 @@ def test_a_field_is_explained(address: str, capsys: pytest.CaptureFixture[str]) 
         ("environments.prod.secrets.key.env", "environment variable"),
         ("environments.prod.override.serving.delay.replicas", "a whole number"),
         ("version", "one of 1"),
-        ("models.delay.path", "required"),
+        ("models.delay.path", "a file in the project"),
+        ("models.delay.format", "default:  onnx"),
+        ("serving.delay.probes.startup", "default:  60s"),
+        ("environments.prod.override.defaults.serving.slo.p95", "a duration"),
     ],
 )
 def test_every_kind_of_field_is_explained(

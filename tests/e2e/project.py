@@ -73,6 +73,10 @@ class UserProject:
         path.write_bytes(multiplier(factor))
         return path
 
+    def unloadable_model(self) -> None:
+        """A model whose signature can be read, and which onnxruntime refuses to load."""
+        (self.root / "models/delay.onnx").write_bytes(_model("NoSuchOperator", 2.0))
+
     def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "bedplate", "-C", str(self.root), *words],
@@ -173,13 +177,18 @@ class UserProject:
 
 
 def multiplier(factor: float) -> bytes:
+    model = _model("Mul", factor)
+    onnx.checker.check_model(onnx.load_from_string(model))
+    return model
+
+
+def _model(operator: str, factor: float) -> bytes:
     graph = helper.make_graph(
-        [helper.make_node("Mul", ["x", "factor"], ["y"])],
+        [helper.make_node(operator, ["x", "factor"], ["y"])],
         "multiplier",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 1])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 1])],
         [helper.make_tensor("factor", TensorProto.FLOAT, [1], [factor])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(model)
     return bytes(model.SerializeToString())

@@ -33,7 +33,7 @@ def test_what_was_deleted_by_hand_is_shown_and_repaired(project: UserProject) ->
 
 def test_rolling_back_after_a_failed_change_converges(project: UserProject) -> None:
     project.ok("up", "--yes")
-    (project.root / "models/delay.onnx").write_bytes(b"bad")
+    project.unloadable_model()
     project.write(SPEC.replace("replicas: 1", "replicas: 2") + "  another: {model: delay}\n")
     assert project.run("up", "--yes").code == 4
     project.write()

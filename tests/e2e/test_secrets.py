@@ -41,7 +41,7 @@ def test_the_secret_is_nowhere_in_clear(guarded: UserProject) -> None:
     guarded.model(factor=3.0)
     guarded.ok("plan", "--json")
     guarded.ok("up", "--yes", "--json")
-    (guarded.root / "models/delay.onnx").write_bytes(b"bad")
+    guarded.unloadable_model()
     assert guarded.run("up", "--yes").code == 4
     guarded.ok("refresh")
     guarded.ok("status", "--json")

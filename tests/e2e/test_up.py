@@ -50,7 +50,7 @@ def test_a_new_model_replaces_the_old_without_a_new_address(project: UserProject
 
 def test_a_bad_new_model_fails_the_up_and_leaves_the_old_serving(project: UserProject) -> None:
     project.ok("up", "--yes")
-    (project.root / "models" / "delay.onnx").write_bytes(b"not a model at all")
+    project.unloadable_model()
     failed = project.run("up", "--yes")
     assert failed.code == 4
     assert "bedplate.yaml:" in failed.err
@@ -59,6 +59,15 @@ def test_a_bad_new_model_fails_the_up_and_leaves_the_old_serving(project: UserPr
     project.model(factor=7.0)
     project.ok("up", "--yes")
     assert project.ask(3.0) == 21.0
+
+
+def test_what_is_no_model_is_refused_before_anything_changes(project: UserProject) -> None:
+    project.ok("up", "--yes")
+    (project.root / "models" / "delay.onnx").write_bytes(b"not a model at all")
+    refused = project.run("up", "--yes")
+    assert refused.code == 1
+    assert "BP209" in refused.err
+    assert project.ask(3.0) == 6.0
 
 
 def test_removing_an_entry_removes_its_service_and_nothing_else(project: UserProject) -> None:

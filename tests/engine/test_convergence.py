@@ -26,12 +26,13 @@ from bedplate.engine.provider.kinds.service import Service
 from bedplate.engine.provider.kinds.supervisor import Supervisor
 from bedplate.graph import Graph
 from bedplate.workspace import Workspace
+from tests.e2e.project import multiplier
 from tests.engine.fake_world import FakeMachine, ProviderDied
 from tests.engine.small_engine import Broken, SmallEngine
 
 CASES = 2_500  # in each of the four tests
 MODELS, SERVICES = ("a", "b", "c"), ("s", "t", "u")
-BAD = 9
+CONTENTS = [multiplier(factor) for factor in (1.0, 2.0, 3.0)]
 
 models = st.dictionaries(st.sampled_from(MODELS), st.integers(0, 2), min_size=1)
 service = st.fixed_dictionaries(
@@ -78,7 +79,7 @@ class Fleet:
     def compile(self, spec: Mapping[str, Any]) -> Mapping[str, Graph]:
         (self.root / "models").mkdir(exist_ok=True)
         for name, content in spec["content"].items():
-            (self.root / "models" / f"{name}.onnx").write_text(f"model {content}")
+            (self.root / "models" / f"{name}.onnx").write_bytes(CONTENTS[content])
         document = {
             "version": 1,
             "project": "fleet",

@@ -10,6 +10,7 @@ from bedplate.engine.secrets import (
     create_once,
     ensure_passphrase,
     fingerprint,
+    fingerprint_key,
     fingerprints,
     known_values,
     read_secret,
@@ -27,11 +28,12 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def test_a_reference_leads_back_to_the_value(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_KEY", "tops3cret")
-    made = reference(workspace, "KEY", {"env": "SOME_KEY"})
+    key = fingerprint_key(workspace, {})
+    made = reference(key, "KEY", {"env": "SOME_KEY"})
     assert "tops3cret" not in str(made)
     assert secret_value(made) == "tops3cret"
     assert known_values({"a": [{"b": made}]}) == ["tops3cret"]
-    assert fingerprints(workspace, {"KEY": {"env": "SOME_KEY"}}) == {"KEY": made["fingerprint"]}
+    assert fingerprints(key, {"KEY": {"env": "SOME_KEY"}}) == {"KEY": made["fingerprint"]}
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -49,12 +51,13 @@ def test_an_unknown_source_is_refused() -> None:
 
 
 def test_a_fingerprint_tells_values_names_and_projects_apart(workspace: Workspace, tmp_path: Path) -> None:
-    one = fingerprint(workspace, "A", "value")
-    assert one == fingerprint(workspace, "A", "value")
+    key = fingerprint_key(workspace, {})
+    one = fingerprint(key, "A", "value")
+    assert one == fingerprint(fingerprint_key(workspace, {}), "A", "value")
     others = {
-        fingerprint(workspace, "A", "other"),
-        fingerprint(workspace, "B", "value"),
-        fingerprint(Workspace(tmp_path / "clone"), "A", "value"),
+        fingerprint(key, "A", "other"),
+        fingerprint(key, "B", "value"),
+        fingerprint(fingerprint_key(Workspace(tmp_path / "clone"), {}), "A", "value"),
     }
     assert one not in others
     assert len(others) == 3
@@ -63,7 +66,7 @@ def test_a_fingerprint_tells_values_names_and_projects_apart(workspace: Workspac
 def test_private_files_are_the_owner_s_alone(workspace: Workspace) -> None:
     assert ensure_passphrase(workspace)
     assert not ensure_passphrase(workspace)
-    fingerprint(workspace, "A", "value")
+    fingerprint_key(workspace, {})
     assert {path.stat().st_mode & 0o777 for path in workspace.secrets.iterdir()} == {0o600}
     assert workspace.secrets.stat().st_mode & 0o777 == 0o700
 

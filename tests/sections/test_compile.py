@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bedplate.graph import SecretRef
+from bedplate.inputs import FileFact, Inputs, Needed
 from bedplate.sections import SECTIONS
 from bedplate.spec.load import load_text
 from bedplate.spec.project import Project
@@ -13,8 +14,7 @@ from bedplate.spec.validate import validate
 from bedplate.workloads import (
     Artifact,
     CanaryStep,
-    FileFact,
-    Inputs,
+    Gates,
     ModelRef,
     ModelVersion,
     Resources,
@@ -43,10 +43,10 @@ def test_a_model_is_an_artifact_and_a_version() -> None:
     found = project("models: {delay: {path: m/delay.onnx}}\n", delay="m/delay.onnx")
 
     assert list(SECTIONS["models"].files(found.sections["models"])) == [
-        (("models", "delay", "path"), "m/delay.onnx")
+        Needed(("models", "delay", "path"), "m/delay.onnx", "onnx")
     ]
     assert yielded(found, "models") == [
-        Artifact("models.delay", "delay", "m/delay.onnx", SHA, 7),
+        Artifact("models.delay", "delay", SHA, 7, "m/delay.onnx"),
         ModelVersion("delay", ServedModel("delay", "0123456789ab", SHA)),
     ]
 
@@ -73,6 +73,7 @@ def test_an_entry_of_serving_is_a_service() -> None:
             resources=Resources(0.5, 1024**3, 2.0, 2 * 1024**3),
             slo=Slo(0.1, 0.001),
             canary=(CanaryStep("0.001", 3600), CanaryStep("0.5", 5400)),
+            gates=Gates(0.1, 0.001, 2995),
             port=8080,
             api_key=SecretRef("web-key"),
         )

@@ -19,10 +19,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from bedplate.diagnostics import Diagnostic
-from bedplate.spec.model import SpecModel
+from bedplate.inputs import Needed
+from bedplate.spec.entry import Entry
+from bedplate.spec.model import required
 from bedplate.spec.types import NameValue, PathValue
 from bedplate.workloads import Artifact, Yielded
 
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 KEY = "greetings"
 
 
-class Model(SpecModel):
+class Model(Entry):
     """A greeting."""
 
-    to: NameValue = Field(description="Whom to greet.", examples=["world"])
-    text: PathValue = Field(description="The file that says it.", examples=["hello.txt"])
+    to: NameValue = required("Whom to greet.", "world")
+    text: PathValue = required("The file that says it.", "hello.txt")
 
 
-def files(entries: Mapping[str, Model]) -> Iterator[tuple[tuple[str, ...], str]]:
+def files(entries: Mapping[str, Model]) -> Iterator[Needed]:
     for name, greeting in entries.items():
-        yield (KEY, name, "text"), greeting.text
+        yield Needed((KEY, name, "text"), greeting.text)
 
 
 def check(entries: Mapping[str, Model], project: Project) -> Iterator[Diagnostic]:
@@ -51,7 +51,7 @@ def check(entries: Mapping[str, Model], project: Project) -> Iterator[Diagnostic
 def compile(entries: Mapping[str, Model], project: Project) -> Iterator[Yielded]:
     for name in sorted(entries):
         fact = project.inputs.files[entries[name].text]
-        yield Artifact(f"{KEY}.{name}", name, entries[name].text, fact.sha256, fact.size)
+        yield Artifact(f"{KEY}.{name}", name, fact.sha256, fact.size, entries[name].text)
 '''
 SPEC = "version: 1\nproject: polite\ngreetings: {hello: {to: world, text: hello.txt}}\n"
 
@@ -96,7 +96,7 @@ def test_a_new_section_touches_four_places(tmp_path: Path) -> None:
     text = registry.read_text()
     text = text.replace("import models, serving", "import greetings, models, serving")
     registry.write_text(
-        text.replace('    "models": models,\n', '    "models": models,\n    "greetings": greetings,\n')
+        text.replace('    "models": models,\n', '    "models": models,\n    "greetings": greetings,\n', 1)
     )
     case = copy / "tests/cases/greetings/hello"
     case.mkdir(parents=True)

@@ -1,6 +1,7 @@
 """The cases: tests/cases/<area>/<name>/ holds a spec and what `bedplate validate` says about it.
 
-A case without bedplate.yaml may make it in make.py (`SPEC`), where it is too big to keep.
+A case without bedplate.yaml may make it in make.py (`SPEC`), where it is too big to keep. Each has the model
+delay.onnx, which doubles a column of numbers, beside it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1] / "cases"
 EXPECTED = "expect.txt"
+MODEL = ROOT / "delay.onnx"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Case:
         """The case in a folder of its own; its spec's path."""
         project = to / "project"
         shutil.copytree(self.folder, project)
+        if not (project / MODEL.name).exists():
+            shutil.copy(MODEL, project)
         maker = project / "make.py"
         if maker.exists():
             (project / "bedplate.yaml").write_text(runpy.run_path(str(maker))["SPEC"])

@@ -11,6 +11,7 @@ import pytest
 
 from bedplate.spec.load import Loaded, load, load_text
 from bedplate.spec.tree import Map, Scalar
+from tests.spec.cases import ROOT, Case
 
 HEAD = "version: 1\nproject: flights\n"
 
@@ -146,8 +147,8 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> N
         assert [d.code for d in load(path).diagnostics] == ["BP001"]
 
 
-def test_validate_imports_nothing_heavy() -> None:
-    project = Path(__file__).parents[1] / "cases" / "serving" / "valid"
+def test_validate_imports_nothing_heavy(tmp_path: Path) -> None:
+    project = Case(ROOT / "serving" / "valid").copy(tmp_path).parent
     program = (
         "import sys; from bedplate.cli import run; code = run(['-C', sys.argv[1], 'validate']);"
         "heavy = {'pulumi', 'grpc', 'fastapi', 'onnxruntime', 'numpy', 'jsonschema', 'jinja2', 'rich'};"

@@ -20,6 +20,8 @@ from tests.spec.instance import instance
 
 # What shape, type and spelling of one place decide; the others compare places, files or exact values.
 STRUCTURAL = {
+    "BP028",
+    "BP029",
     "BP020",
     "BP021",
     "BP022",
@@ -37,6 +39,9 @@ ONLY_MODELS = {
     "project/override-wrong",
     "project/target-missing",
     "project/secret-shaped-text",
+    "project/references-to-nothing",
+    "kubernetes/patches-of-nothing",
+    "kubernetes/patches-that-cannot-be",
 }
 
 
@@ -44,6 +49,9 @@ def published() -> dict[str, Any]:
     data: dict[str, Any] = json.loads(resource("specs", "bedplate.schema.json").read_bytes())
     return data
 
+
+# Left out, there simply is none.
+SAYS_NOTHING = {"extends", "promotes_from", "images", "mlflow", "description", "container"}
 
 VALIDATOR = jsonschema.Draft7Validator(published())
 
@@ -56,25 +64,30 @@ def test_it_is_a_draft_7_schema() -> None:
     jsonschema.Draft7Validator.check_schema(schema())
 
 
-def fields(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for name, field in node.get("properties", {}).items():
-        if name != "override" and not (path == "" and name in SECTIONS):
-            yield f"{path}.{name}", field
-        yield from fields(field, f"{path}.{name}")
-    for value in node.get("patternProperties", {}).values():
-        yield from fields(value, f"{path}.*")
-    if "items" in node:
-        yield from fields(node["items"], f"{path}[]")
+def fields() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every field of every model, after the definition that it is in."""
+    whole = published()
+    for definition, node in {"": whole, **whole["definitions"]}.items():
+        for name, field in node["properties"].items():
+            if not definition.endswith(".part") and not (definition == "" and name in SECTIONS):
+                yield f"{definition}.{name}", field
 
 
-@pytest.mark.parametrize(("path", "field"), [(p, f) for p, f in fields(published()) if ".override." not in p])
-def test_every_field_has_a_description_and_an_example_that_it_takes(
+@pytest.mark.parametrize(("path", "field"), list(fields()))
+def test_every_field_says_what_it_is_for_and_since_when_and_shows_a_value_that_it_takes(
     path: str, field: Mapping[str, Any]
 ) -> None:
+    whole = published()
+    owner = whole["definitions"].get(path.rpartition(".")[0], whole)
+    name = path.rpartition(".")[2]
     assert field["description"].endswith(".")
+    assert field["x-since"]
+    told = "default" in field or "Left out: " in field["description"]
+    alternatives = {key for choice in owner.get("oneOf", ()) for key in choice["required"]}
+    assert told or name in owner.get("required", ()) or name in alternatives or name in SAYS_NOTHING
     assert field["examples"]
     for example in field["examples"]:
-        jsonschema.Draft7Validator(field).validate(example)
+        jsonschema.Draft7Validator({**field, "definitions": whole["definitions"]}).validate(example)
 
 
 @pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)

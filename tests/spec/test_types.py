@@ -92,8 +92,11 @@ def test_a_text_holds_no_control_characters() -> None:
         ("$${var.a}", "${var.a}"),
         ("$$${var.a}", "$${var.a}"),
         ("${environment.name}/$", "prod/$"),
-        ("${var.odd}", "${var.a}"),
+        ("${var.odd}", "x"),
+        ("${var.literal}", "${var.a}"),
+        ("${project.name}", "flights"),
     ],
 )
 def test_references_are_resolved_once(text: str, value: str) -> None:
-    assert References("prod", {"a": "x", "odd": "${var.a}"}).resolve(text) == value
+    variables = {"a": "x", "odd": "${var.a}", "literal": "$${var.a}"}
+    assert References("prod", "flights", variables).resolve(text) == value

@@ -16,6 +16,7 @@ from bedplate.spec.inputs import read_inputs
 from bedplate.spec.load import load, load_text
 from bedplate.spec.project import Project
 from bedplate.spec.validate import Validated, validate
+from tests.spec.cases import MODEL
 
 HEAD = "version: 1\nproject: flights\n"
 SPEC = (
@@ -26,6 +27,7 @@ models: {delay: {path: "${var.file}.onnx"}}
 serving:
   delay: {replicas: 2, slo: {p95: 100ms, error_rate: 1%}, expose: {auth: {api_key: {secret: delay-key}}}}
 environments:
+  local: {target: local}
   staging:
     target: local
     variables: {file: other}
@@ -65,7 +67,7 @@ def test_spans_point_at_what_an_environment_says() -> None:
     projects = validated(SPEC).projects
 
     assert projects["local"].span(("serving", "delay", "replicas")).line == 6
-    assert projects["prod"].span(("serving", "delay", "replicas")).line == 15
+    assert projects["prod"].span(("serving", "delay", "replicas")).line == 16
     assert projects["prod"].span(("serving", "hub"), at_key=True).column == 70
     assert projects["local"].span(("serving", "delay", "rollout", "canary")).line == 6
 
@@ -86,9 +88,9 @@ def test_an_entry_that_no_environment_touches_is_read_once(monkeypatch: pytest.M
         HEAD + "models: {a: {path: a.onnx}, b: {path: b.onnx}}\nenvironments:\n" + environments
     )
 
-    assert len(result.projects) == 6
+    assert len(result.projects) == 5
     assert reads.count("models.a") == 1
-    assert result.projects["e0"].sections["models"]["a"] is result.projects["local"].sections["models"]["a"]
+    assert result.projects["e0"].sections["models"]["a"] is result.projects["e4"].sections["models"]["a"]
 
 
 def test_a_problem_of_every_environment_names_none() -> None:
@@ -96,7 +98,7 @@ def test_a_problem_of_every_environment_names_none() -> None:
         HEAD + "models: {a: {}}\nenvironments: {x: {target: local}, y: {target: local}}\n"
     ).diagnostics
 
-    assert [(d.code, d.environment) for d in found] == [("BP021", None)]
+    assert [(d.code, d.environment) for d in found] == [("BP028", None)]
     assert merged({"x": found, "y": ()})[0].environment == "x"
 
 
@@ -113,7 +115,8 @@ def test_files_are_hashed_and_held_to_the_project(tmp_path: Path) -> None:
     spec = project / "bedplate.yaml"
     spec.write_text(HEAD + "models:\n" + "".join(f"  {name}: {{path: {name}.onnx}}\n" for name in names))
 
-    projects, found = read_inputs(validate(load(spec)).projects, project)
+    loaded = load(spec)
+    projects, found = read_inputs(validate(loaded).projects, project, loaded.files)
 
     assert [(d.path[1], d.code) for d in found] == [
         ("leaves", "BP111"),
@@ -146,7 +149,7 @@ def test_the_graphs_are_the_same_bytes_everywhere(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "bedplate.yaml").write_text(text)
         for model in ("delay", "other"):
-            (tmp_path / name / f"{model}.onnx").write_bytes(model.encode())
+            (tmp_path / name / f"{model}.onnx").write_bytes(MODEL.read_bytes())
     answers = set()
     for name, seed, (zone, locale, cwd) in itertools.product(
         ("a", "b"), ("0", "1"), (("UTC", "C", "/"), ("Asia/Kathmandu", "tr_TR.UTF-8", str(tmp_path)))
@@ -180,7 +183,8 @@ def test_compiling_reads_no_clock_and_no_file(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "bedplate.yaml").write_text(SPEC)
     for model in ("delay", "other"):
         (tmp_path / f"{model}.onnx").write_bytes(b"x")
-    projects, _ = read_inputs(validate(load(tmp_path / "bedplate.yaml")).projects, tmp_path)
+    loaded = load(tmp_path / "bedplate.yaml")
+    projects, _ = read_inputs(validate(loaded).projects, tmp_path, loaded.files)
 
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("compiling is pure")

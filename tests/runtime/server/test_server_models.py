@@ -21,7 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from bedplate.runtime.server import model, onnx_bytes
+from bedplate import onnx_file
+from bedplate.runtime.server import model
 from bedplate.runtime.server.config import Config, ModelFile, parse
 from tests.runtime.server import served_models as models
 from tests.runtime.server.served import Server, config, until
@@ -111,28 +112,28 @@ def _hidden() -> dict[str, Callable[[onnx.ModelProto, onnx.TensorProto], object]
 def test_the_walk_finds_external_data_everywhere(place: str) -> None:
     found = models.classifier()
     _hidden()[place](found, WEIGHTS)
-    onnx_bytes.check(found.SerializeToString())
+    onnx_file.check(found.SerializeToString())
     only_keys = onnx.TensorProto()
     only_keys.external_data.add(key="location", value="x")
     for tensor in (external(WEIGHTS), only_keys):
         found = models.classifier()
         _hidden()[place](found, tensor)
-        with pytest.raises(onnx_bytes.NotLoadable, match="external data"):
-            onnx_bytes.check(found.SerializeToString())
+        with pytest.raises(onnx_file.NotLoadable, match="external data"):
+            onnx_file.check(found.SerializeToString())
 
 
 def test_the_walk_knows_every_message_that_leads_to_a_tensor() -> None:
     """Against onnx's own descriptors: a new place for tensors in the format must be seen here."""
     tensor = onnx.TensorProto.DESCRIPTOR
-    seen: dict[str, onnx_bytes._Message] = {}
+    seen: dict[str, onnx_file._Message] = {}
 
-    def collect(message: onnx_bytes._Message) -> None:
+    def collect(message: onnx_file._Message) -> None:
         if message.name not in seen:
             seen[message.name] = message
             for child in message.children.values():
                 collect(child)
 
-    collect(onnx_bytes._MODEL)
+    collect(onnx_file._MODEL)
 
     def leads(descriptor, path: tuple[str, ...] = ()) -> bool:  # type: ignore[no-untyped-def]
         if descriptor.name in path:
@@ -154,8 +155,8 @@ def test_the_walk_knows_every_message_that_leads_to_a_tensor() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_decided(data: bytes) -> None:
     for start in (b"", b"\x08\x08"):
-        with suppress(onnx_bytes.NotLoadable):
-            onnx_bytes.check(start + data)
+        with suppress(onnx_file.NotLoadable):
+            onnx_file.check(start + data)
 
 
 @given(st.integers(0, 10_000), st.binary(min_size=1, max_size=4))
@@ -163,8 +164,8 @@ def test_a_damaged_model_is_decided(at: int, damage: bytes) -> None:
     data = bytearray(models.classifier().SerializeToString())
     at %= len(data)
     data[at : at + len(damage)] = damage
-    with suppress(onnx_bytes.NotLoadable):
-        onnx_bytes.check(bytes(data))
+    with suppress(onnx_file.NotLoadable):
+        onnx_file.check(bytes(data))
 
 
 def _zipped() -> bytes:
@@ -242,13 +243,13 @@ def test_a_file_that_is_swapped_while_it_is_read_is_not_trusted(
     """The bytes that were hashed are the bytes that run, whatever the path holds afterwards."""
     path = tmp_path / "m.onnx"
     path.write_bytes(zoo["classifier"].path.read_bytes())
-    check = onnx_bytes.check
+    check = onnx_file.check
 
     def swap(data: bytes) -> None:
         path.write_bytes(zoo["classifier2"].path.read_bytes())
         check(data)
 
-    monkeypatch.setattr(onnx_bytes, "check", swap)
+    monkeypatch.setattr(onnx_file, "check", swap)
     loaded = load(models.Written(path, zoo["classifier"].sha256), plain)
     (total,) = loaded.run({"x": np.ones((1, 4), np.float32)}, ["total"])
     assert total[0] == 4.0

@@ -1,0 +1,3 @@
+CODE='ACME007'
+def check(resource, environment):
+    return resource['none']
