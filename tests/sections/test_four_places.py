@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("framework", "specs", "templates", "stacks", "tools", "tests", "pyproject.toml")
+COPIED = ("framework", "specs", "templates", "stacks", "tools", "tests", "examples", "pyproject.toml")
 
 MODULE = '''\
 """Greetings, a made-up section: a text for everybody who is to be greeted."""

@@ -41,6 +41,7 @@ ONLY_MODELS = {
     "project/secret-shaped-text",
     "project/references-to-nothing",
     "kubernetes/patches-of-nothing",
+    "project/defaults-removed",
     "kubernetes/patches-that-cannot-be",
 }
 
