@@ -111,6 +111,13 @@ def test_a_project_is_validated_and_compiled(clean: Path, project: Path, tmp_pat
         assert "runtime: bedplate" in (project / "stacks" / section / "Pulumi.yaml").read_text()
 
 
+@pytest.mark.parametrize("template", ["minimal", "service", "fleet"])
+def test_a_project_is_started_and_holds(clean: Path, template: str, tmp_path: Path) -> None:
+    run(clean / "bedplate", "init", template, "demo", cwd=tmp_path)
+    assert "is valid" in run(clean / "bedplate", "validate", cwd=tmp_path / "demo")
+    assert (tmp_path / "demo" / ".gitignore").read_text().startswith(".bedplate/\n")
+
+
 def test_what_runs_is_the_wheel_and_not_the_repository(clean: Path, tmp_path: Path) -> None:
     where = run(clean / "python", "-c", "import bedplate.cli; print(bedplate.cli.__file__)", cwd=tmp_path)
     assert str(ROOT / "framework") not in where

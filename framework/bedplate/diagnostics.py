@@ -75,12 +75,16 @@ def ordered(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 def merged(by_environment: Mapping[str, Sequence[Diagnostic]]) -> tuple[Diagnostic, ...]:
     """What several environments say, each problem once, sorted.
 
-    A problem that every environment has names none; others name those that have it.
+    A problem that every environment has names none; others name those that have it. What is written once and
+    is wrong in several entries, such as a default, is told at the first of them.
     """
     environments: dict[Diagnostic, list[str]] = {}
+    firsts: dict[Diagnostic, Diagnostic] = {}
     for name, diagnostics in by_environment.items():
         for diagnostic in diagnostics:
-            names = environments.setdefault(replace(diagnostic, environment=None), [])
+            told = replace(diagnostic, environment=None)
+            told = firsts.setdefault(replace(told, path=()) if told.span else told, told)
+            names = environments.setdefault(told, [])
             if name not in names:
                 names.append(name)
     everywhere = len(by_environment)

@@ -42,7 +42,7 @@ class Field:
         """The type in a reader's words."""
         node = self.whole
         if "enum" in node:
-            return f"one of {', '.join(map(str, node['enum']))}"
+            return f"one of {', '.join(str(word) for word in node['enum'] if word is not None)}"
         text = str(node.get("title") or _WORDS[node["type"]])
         if "minimum" in node:
             text += f" from {node['minimum']} to {node['maximum']}"
@@ -117,10 +117,11 @@ def _schema() -> Mapping[str, Any]:
 def _resolved(node: Mapping[str, Any]) -> Mapping[str, Any]:
     if "anyOf" in node and "type" not in node:
         return _resolved({**node["anyOf"][0], **{k: v for k, v in node.items() if k != "anyOf"}})
-    for reference in [node] if "$ref" in node else node.get("allOf", ()):
-        if "$ref" in reference:
-            definition = _schema()["definitions"][reference["$ref"].rpartition("/")[2]]
-            return {**definition, **{k: v for k, v in node.items() if k not in ("$ref", "allOf")}}
+    beside = {k: v for k, v in node.items() if k not in ("$ref", "allOf")}
+    if "$ref" in node:
+        return {**_schema()["definitions"][node["$ref"].rpartition("/")[2]], **beside}
+    for part in node.get("allOf", ())[:1]:  # of what a field says of itself, its shape is the first
+        return {**_resolved(part), **beside}
     return node
 
 

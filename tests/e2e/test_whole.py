@@ -94,4 +94,4 @@ def _same(answer: Any, expected: Any) -> None:
     given = {output["name"]: output for output in answer["outputs"]}
     for output in expected["outputs"]:
         assert given[output["name"]]["shape"] == output["shape"]
-        assert given[output["name"]]["data"] == pytest.approx(output["data"], rel=0.01)
+        assert given[output["name"]]["data"] == pytest.approx(output["data"], rel=0.001)

@@ -77,7 +77,7 @@ def test_its_errors_are_located() -> None:
 def test_it_is_in_the_schema_and_can_be_overridden() -> None:
     whole = schema()["properties"]
     assert isinstance(whole, dict)
-    assert whole["greetings"]["description"] == "A greeting."
+    assert str(whole["greetings"]["description"]).startswith("A greeting. ")
     override = "environments: {local: {target: local, override: {greetings: {hello: {to: all}}}}}\n"
     project = validated("greetings: {hello: {to: world}}\n" + override).projects["local"]
     assert project.sections["greetings"]["hello"].to == "all"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ import click
 from bedplate.cli import options, terminal
 
 if TYPE_CHECKING:
-    from bedplate.diagnostics import Diagnostic
+    from bedplate.diagnostics import Diagnostic, Span
     from bedplate.spec.project import Project
 
 FORMATS = ["text", "plain", "json", "sarif", "github"]
@@ -20,7 +22,7 @@ FORMATS = ["text", "plain", "json", "sarif", "github"]
 @click.command(
     "validate", short_help="check the spec: everything that can be known offline, every environment"
 )
-@click.argument("spec", required=False, type=click.Path(path_type=Path))
+@click.argument("files", metavar="[SPEC]", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--format",
     "form",
@@ -32,15 +34,50 @@ FORMATS = ["text", "plain", "json", "sarif", "github"]
 )
 @options.as_json
 @click.option("--no-code", is_flag=True, help="Run no code of the project: leave out its policies in Python.")
+@click.option(
+    "--touched",
+    is_flag=True,
+    help="Name any number of files that were changed, instead of SPEC: the projects that they are in are "
+    "checked, and a file that is in none is passed over. The pre-commit hook asks so.",
+)
 @click.pass_obj
-def command(folder: Path, spec: Path | None, form: str, as_json: bool, no_code: bool) -> int:
+def command(
+    folder: Path, files: Sequence[Path], form: str, as_json: bool, no_code: bool, touched: bool
+) -> int:
     """Check SPEC, or the bedplate.yaml of this folder or the nearest one above. Exit code 1 refuses it."""
-    from bedplate.cli.project import check_file, find_workspace
+    from bedplate.cli.project import find_workspace
 
-    path = folder / spec if spec else find_workspace(folder).spec
-    projects, diagnostics = check_file(path, code=not no_code)
-    refused = any(d.severity == "error" for d in diagnostics)
     form = "json" if as_json else form
+    if touched:
+        if form in ("json", "sarif"):
+            raise click.UsageError(f"--touched can be about several specs: there is no {form} of it.")
+        return max(
+            (_check(spec, form, not no_code, here=folder) for spec in _specs(folder, files)), default=0
+        )
+    if len(files) > 1:
+        raise click.UsageError("Name one SPEC. With --touched, name any number of files.")
+    return _check(folder / files[0] if files else find_workspace(folder).spec, form, not no_code)
+
+
+def _specs(folder: Path, files: Sequence[Path]) -> Iterator[Path]:
+    """The specs of the projects in `folder` that the files are in, each once."""
+    from bedplate.workspace import SPEC_FILE
+
+    root = folder.resolve()
+    found = set()
+    for start in {Path(os.path.normpath(root / file)).parent for file in files}:
+        inside = (place for place in (start, *start.parents) if place.is_relative_to(root))
+        spec = next((place / SPEC_FILE for place in inside if (place / SPEC_FILE).exists()), None)
+        found |= {spec} if spec else set()
+    yield from sorted(found)
+
+
+def _check(path: Path, form: str, code: bool, here: Path | None = None) -> int:
+    """Checks one spec and says what is wrong with it; from `here`, with the way to it before its files."""
+    from bedplate.cli.project import check_file
+
+    projects, diagnostics = check_file(path, code=code)
+    refused = any(d.severity == "error" for d in diagnostics)
     if form in ("json", "sarif"):
         terminal.data(_as_data(form, path, projects, diagnostics))
     elif form == "github":
@@ -49,9 +86,10 @@ def command(folder: Path, spec: Path | None, form: str, as_json: bool, no_code: 
 
             terminal.line(as_github(diagnostics, path.parent))
     elif diagnostics:
-        terminal.line(_as_text(form, path, diagnostics), error=True)
+        terminal.line(_as_text(form, path, diagnostics, here), error=True)
     if not refused and form in ("text", "plain"):
-        terminal.line(f"{path.name} is valid in {', '.join(sorted(projects))}")
+        name = os.path.relpath(path, here.resolve()) if here else path.name
+        terminal.line(f"{terminal.escaped(name)} is valid in {', '.join(sorted(projects))}")
     return 1 if refused else 0
 
 
@@ -68,11 +106,25 @@ def _as_data(
     return {"valid": valid, "environments": sorted(projects), "diagnostics": as_data(diagnostics)}
 
 
-def _as_text(form: str, path: Path, diagnostics: Sequence[Diagnostic]) -> str:
+def _as_text(form: str, path: Path, diagnostics: Sequence[Diagnostic], here: Path | None) -> str:
     if form == "plain":
         from bedplate.annotations import as_lines
 
         return as_lines(diagnostics, path.parent)
     from bedplate.report import as_text
 
+    if here:
+        diagnostics = [
+            _seen(diagnostic, os.path.relpath(path.parent, here.resolve())) for diagnostic in diagnostics
+        ]
     return as_text(diagnostics, colour=terminal.coloured(error=True), width=terminal.width())
+
+
+def _seen(diagnostic: Diagnostic, folder: str) -> Diagnostic:
+    """The same, with the folder before its files."""
+
+    def span(of: Span) -> Span:
+        return replace(of, file=os.path.normpath(os.path.join(folder, of.file)))
+
+    related = tuple(replace(r, span=span(r.span)) for r in diagnostic.related)
+    return replace(diagnostic, span=span(diagnostic.span) if diagnostic.span else None, related=related)

@@ -23,6 +23,8 @@ from bedplate.spec.types import (
 from bedplate.targets import TARGETS
 
 VERSIONS = (1,)
+READ_WHOLE = ("secrets",)
+"""The fields of an environment whose entries replace those of the one that it extends, and are not merged."""
 
 
 @dataclass(frozen=True)

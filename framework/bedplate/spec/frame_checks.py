@@ -11,7 +11,7 @@ from bedplate.sections import SECTIONS
 from bedplate.spec.environments import LOCAL, ROOT
 from bedplate.spec.frame import EnvironmentSpec
 from bedplate.spec.grammar import entries
-from bedplate.spec.tree import Map, Scalar, Seq, at, find
+from bedplate.spec.tree import Map, Scalar, Seq, at, find, is_null
 from bedplate.spec.types import is_name
 
 
@@ -54,7 +54,8 @@ class FrameChecks:
         """Every entry of a section, wherever it is written."""
         parents = [(section,), *((ROOT, name, "override", section) for name in self.written)]
         nodes = (at(self.tree, path) for path in parents)
-        return frozenset(key for node in nodes if isinstance(node, Map) for key in node.items)
+        written = (item for node in nodes if isinstance(node, Map) for item in node.items.items())
+        return frozenset(key for key, item in written if not is_null(item))
 
     def backend(self, name: str, spec: EnvironmentSpec) -> Iterator[Diagnostic]:
         backend = spec.state.backend if spec.state else None

@@ -116,7 +116,7 @@ def meetings(section: str, models: Mapping[str, BaseModel], whole: Node | None) 
         if not isinstance(whole, Map) or not NAME.fullmatch(key):
             continue
         identity = getattr(model, "name", None) or key
-        first = first_of.setdefault(identity.replace("_", "-"), key)
+        first = first_of.setdefault(identity.replace("_", "-").rstrip("-"), key)
         if first != key:
             yield _collision(section, first, key, whole)
 
@@ -131,7 +131,7 @@ def _collision(section: str, first: str, key: str, whole: Map) -> Diagnostic:
     return Diagnostic(
         "BP113",
         f"{first} (line {one.line + 1}) and {key} (line {other.line + 1}) have one name in the world, "
-        "where _ becomes -",
+        "where _ becomes - and no name ends with it",
         (section, key),
         other.span(),
         "rename one of them",

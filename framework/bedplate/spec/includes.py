@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from bedplate.diagnostics import Diagnostic, Related, ordered
 from bedplate.sections import SECTIONS
 from bedplate.spec.load import FILE_BYTES, Loaded, load_text, mended, too_large
-from bedplate.spec.project_files import OutsideProject, open_inside
+from bedplate.spec.project_files import OutsideProject, meant_path, open_inside
 from bedplate.spec.tree import Map, Node, Place, Scalar, Seq
 from bedplate.spec_files import SpecFiles, expand
 
@@ -72,7 +72,7 @@ class _Gathering:
         self.patterns.append(pattern)
         names = expand(self.main.folder, pattern)
         if not names:
-            self.report("BP014", f"no file matches {pattern}", item, "patterns begin at the project's folder")
+            self.report("BP014", f"no file matches {pattern}", item, self.meant(pattern, "patterns"))
         elif len(names) > MATCHES:
             self.report("BP002", f"{pattern} matches {len(names)} files; {MATCHES} are the limit", item)
             return []
@@ -112,7 +112,7 @@ class _Gathering:
             self.outside(name, item)
             return None
         except FileNotFoundError:
-            self.report("BP014", f"there is no file {name}", item, "paths begin at the project's folder")
+            self.report("BP014", f"there is no file {name}", item, self.meant(name, "paths"))
             return None
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "the path is not valid"
@@ -126,6 +126,10 @@ class _Gathering:
             self.report("BP002", f"the spec's files are larger than {ALL_BYTES // 1024**2} MiB in all", item)
             return None
         return data
+
+    def meant(self, name: str, what: str) -> str:
+        near = meant_path(self.main.folder, name)
+        return f"did you mean {near}?" if near else f"{what} begin at the project's folder"
 
     def loaded(self, tree: Map) -> Loaded:
         files = SpecFiles({**self.main.files.digests, **self.digests}, tuple(self.patterns))

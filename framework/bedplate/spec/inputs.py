@@ -13,7 +13,7 @@ from bedplate.inputs import Content, FileFact, Inputs, JsonContent, Kind, NotJso
 from bedplate.lockfile import LockFile, LockFileError, Pin, parse
 from bedplate.sections import SECTIONS
 from bedplate.spec.project import Project
-from bedplate.spec.project_files import OutsideProject, open_inside
+from bedplate.spec.project_files import OutsideProject, meant_path, open_inside
 from bedplate.spec.seen import Seen
 from bedplate.spec_files import LOCK_FILE, SpecFiles, digest_of
 
@@ -93,9 +93,9 @@ def _look(root: Path, path: str, kind: Kind, seen: Seen) -> FileFact | Diagnosti
             "BP111", f"{path} leads outside the project", help="use a file in the project's folder"
         )
     except FileNotFoundError:
-        return Diagnostic(
-            "BP112", f"there is no file {path}", help="the path is relative to the project's folder"
-        )
+        near = meant_path(root, path)
+        told = f"did you mean {near}?" if near else "the path is relative to the project's folder"
+        return Diagnostic("BP112", f"there is no file {path}", help=told)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the path is not valid"
         return Diagnostic("BP112", f"{path} cannot be read: {reason}")

@@ -4,15 +4,45 @@ a link leads out of the project's folder.
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
+from bedplate.diagnostics import did_you_mean
+
+LISTED_AT_MOST = 2000
+
 
 class OutsideProject(ValueError):
     """The path leads out of the project's folder."""
+
+
+def meant_path(root: str | os.PathLike[str], name: str) -> str | None:
+    """The path in the project that `name` was probably meant to be, where one part of it is not there."""
+    parts = name.split("/")
+    for depth, part in enumerate(parts):
+        place = os.path.join(root, *parts[:depth])
+        if os.path.lexists(os.path.join(place, part)):
+            continue
+        near = (
+            did_you_mean(part, _listed(root, place)) if part.strip(".") and not glob.has_magic(part) else None
+        )
+        meant = "/".join([*parts[:depth], near, *parts[depth + 1 :]]) if near else None
+        return meant if meant and glob.glob(meant, root_dir=root) else None
+    return None
+
+
+def _listed(root: str | os.PathLike[str], place: str) -> list[str]:
+    """The names in a folder of the project; none where it leads out of it, or cannot be read."""
+    real, real_root = os.path.realpath(place), os.path.realpath(root)
+    try:
+        names = os.listdir(real) if os.path.commonpath((real, real_root)) == real_root else []
+    except OSError:
+        names = []
+    return sorted(name for name in names if not name.startswith("."))[:LISTED_AT_MOST]
 
 
 @contextmanager

@@ -40,9 +40,12 @@ class Duration(Leaf):
         found = re.fullmatch(_DURATION, scalar.text)
         if not found:
             bare = scalar.text.isdecimal()
+            finer = "" if self.whole_seconds else f"{scalar.text}ms or "
             self.wrong(
                 scalar,
-                f"say the unit: {scalar.text}s" if bare else "whole numbers; units d, h, m, s, ms, falling",
+                f"say the unit: {finer}{scalar.text}s"
+                if bare
+                else "whole numbers; units d, h, m, s, ms, falling",
             )
         seconds = sum(
             (
@@ -78,8 +81,7 @@ class Percent(Leaf):
     def parse(self, scalar: Scalar, references: Resolver | None) -> Decimal:
         found = re.fullmatch(_PERCENT, scalar.text)
         if not found:
-            bare = re.fullmatch(_BARE, scalar.text)
-            self.wrong(scalar, f"say the unit: {scalar.text}%" if bare else None)
+            self.wrong(scalar, self._meant(scalar.text) if re.fullmatch(_BARE, scalar.text) else None)
         share = Decimal(found.group(1)) / 100
         if share <= 0 or share > 1 or (self.below_hundred and share == 1):
             refuse(
@@ -88,6 +90,13 @@ class Percent(Leaf):
                 f"more than 0%, {'less than' if self.below_hundred else 'at most'} 100%",
             )
         return share
+
+    @staticmethod
+    def _meant(bare: str) -> str:
+        """What to write for a bare number: below 1 it may be a share of 1."""
+        if not 0 < Decimal(bare) < 1:
+            return f"say the unit: {bare}%"
+        return f"say the unit: {(Decimal(bare) * 100).normalize():f}% where it is a share of 1, else {bare}%"
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,12})?%$"}

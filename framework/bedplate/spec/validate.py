@@ -9,8 +9,9 @@ from pydantic import BaseModel
 
 from bedplate.diagnostics import Diagnostic, merged, ordered
 from bedplate.sections import KNOWN, SECTIONS
+from bedplate.spec import removals
 from bedplate.spec.environments import LOCAL, Layer, Resolved, Written, nowhere, resolve
-from bedplate.spec.frame import EnvironmentSpec, Frame, Variable
+from bedplate.spec.frame import READ_WHOLE, EnvironmentSpec, Frame, Variable
 from bedplate.spec.frame_checks import FrameChecks
 from bedplate.spec.grammar import Model, Read, entries, meetings, no_mapping, read, unknown_keys
 from bedplate.spec.layers import BASE, DEFAULTS, ENVIRONMENTS, Sections
@@ -74,7 +75,7 @@ class _Validation:
         crossed = FrameChecks(self.tree, specs, self.names(ENVIRONMENTS)).run()
         problems = [
             *self.loading, *frame.diagnostics, *variable_problems, *environment_problems, *resolve_problems,
-            *self.part_problems(), *self.default_problems(), *crossed,
+            *self.part_problems(), *self.removal_problems(specs), *self.default_problems(), *crossed,
         ]  # fmt: skip
         if not resolved:  # their mistakes do not hide those of the sections
             resolved = [nowhere(written)]
@@ -108,7 +109,7 @@ class _Validation:
         models = {}
         for name, node in nodes.items():
             key = self.tree_key(section, name)
-            found = read(model, node, (section, name), key, AsWritten(), partial=partial, whole=("secrets",))
+            found = read(model, node, (section, name), key, AsWritten(), partial=partial, whole=READ_WHOLE)
             problems.extend(found.diagnostics)
             if found.model is not None:
                 models[name] = found.model
@@ -135,6 +136,16 @@ class _Validation:
             yield from unknown_keys(node, path, SECTIONS)
             if len(path) > 1 and node is not None and not isinstance(node, Map) and not is_null(node):
                 yield no_mapping(node, path, find(self.tree, path, at_key=True))
+
+    def removal_problems(self, specs: Mapping[str, EnvironmentSpec]) -> Iterator[Diagnostic]:
+        """Slips in what overrides remove."""
+        checks = FrameChecks(self.tree, specs, self.names(ENVIRONMENTS))
+        for name in self.names(ENVIRONMENTS):
+            for key, section in SECTIONS.items():
+                where = (ENVIRONMENTS, name, "override", key)
+                filling = (ENVIRONMENTS, name, "override", DEFAULTS, key)
+                yield from removals.of_entries(section.Model, at(self.tree, where), where, checks.known(key))
+                yield from removals.of_fields(section.Model, at(self.tree, filling), filling)
 
     def default_problems(self) -> Iterator[Diagnostic]:
         """What is wrong with `defaults` is said there, not in every entry that they fill."""

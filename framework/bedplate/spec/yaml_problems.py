@@ -12,7 +12,7 @@ _WORDS: tuple[tuple[str, str, str], ...] = (
     (
         "mapping values are not allowed",
         "a `:` where no key can stand",
-        "check the indentation, or quote the text",
+        "check the indentation and whether the line above lacks its `:`, or quote the text",
     ),
     (
         "found unexpected ':'",

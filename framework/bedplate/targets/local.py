@@ -38,19 +38,20 @@ def refuse(workload: Workload, environment: Environment) -> Iterator[Diagnostic]
     if not isinstance(workload, Service):
         return
     entry: tuple[PathKey, ...] = tuple(workload.address.split("."))
+    mend = f"override it in {environment.name} with"
     for path, said, what, help_text in (
         (("runtime",), workload.container, "run containers", "leave the entry out here: environments: [...]"),
         (("image",), workload.image and not workload.container, "run images", "say image in an override"),
-        (("autoscaling",), workload.autoscaling, "follow the load", "override it here with replicas: 1"),
-        (("resources", "limits", "gpu"), workload.resources.gpus, "give GPUs", "override it here with null"),
+        (("autoscaling",), workload.autoscaling, "follow the load", f"{mend} replicas: 1"),
+        (("resources", "limits", "gpu"), workload.resources.gpus, "give GPUs", f"{mend} null"),
         (
             ("rollout", "canary"),
             workload.canary,
             "do a canary rollout yet",
-            "override it here with rollout: null: a changed model is verified beside the old one, then switched",
+            f"{mend} rollout: null: a changed model is verified beside the old one, then switched",
         ),
-        (("expose", "host"), workload.host, "serve a host name", "override it here with null"),
-        (("expose", "tls"), workload.tls, "serve TLS yet", "override it here with null"),
+        (("expose", "host"), workload.host, "serve a host name", f"{mend} null"),
+        (("expose", "tls"), workload.tls, "serve TLS yet", f"{mend} null"),
     ):
         if said:
             yield cannot(NAME, environment, (*entry, *path), what, help_text)

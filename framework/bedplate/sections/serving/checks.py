@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from bedplate.diagnostics import Diagnostic, PathKey, Related, did_you_mean
+from bedplate.secret_shapes import names_a_secret
 from bedplate.sections.models import version_of
 from bedplate.sections.serving import gates, golden
 from bedplate.sections.serving.model import BEDPLATE, CONTAINER, Model
@@ -27,6 +28,7 @@ def check(entries: Mapping[str, Model], project: Project) -> Iterator[Diagnostic
     for key, entry in entries.items():
         yield from _at(key, _models(key, entry, project))
         yield from _at(key, _runtime(entry))
+        yield from _at(key, _variables(entry))
         yield from _at(key, _resources(key, entry, project))
         yield from _at(key, _autoscaling(entry))
         yield from _at(key, _probes(entry))
@@ -100,7 +102,7 @@ def _runtime(entry: Model) -> Iterator[Diagnostic]:
             help="say runtime: container, or take it out",
             at_key=True,
         )
-    if entry.runtime == BEDPLATE and entry.resources.limits.gpu is not None:
+    elif entry.runtime == BEDPLATE and entry.resources.limits.gpu is not None:
         yield Diagnostic(
             "BP216",
             "runtime bedplate computes on CPUs",
@@ -115,6 +117,18 @@ def _runtime(entry: Model) -> Iterator[Diagnostic]:
             help="say which model the container serves, or take the tests out",
             at_key=True,
         )
+
+
+def _variables(entry: Model) -> Iterator[Diagnostic]:
+    """Values in plain text under names of secrets; a path is where a secret is, not what it is."""
+    for name, value in entry.container.env.items() if entry.container else ():
+        if isinstance(value, str) and value and not value.startswith("/") and names_a_secret(name):
+            yield Diagnostic(
+                "BP110",
+                f"{name} is what a secret is called, and a secret's value cannot stand in the spec",
+                ("container", "env", name),
+                help=f"name it: {name}: {{secret: NAME}}",
+            )
 
 
 def _resources(key: str, entry: Model, project: Project) -> Iterator[Diagnostic]:

@@ -108,7 +108,7 @@ def _image(key: str, entry: Model, project: Project) -> str | None:
     if images is None or entry.runtime == CONTAINER:
         return None
     name = entry.identity(key)
-    path = f"{images.registry.rstrip('/')}/{name.replace('_', '-')}"
+    path = f"{images.registry.rstrip('/')}/{name.replace('_', '-').rstrip('-')}"
     digest = project.inputs.lock.images.get(environment, {}).get(name)
     if digest is not None:
         return f"{path}@{digest}"

@@ -68,7 +68,7 @@ def _too_few(index: int, step: Step, rps: Decimal, wanted: int) -> Iterator[Diag
         return
     hold_s = math.ceil(wanted / (rps * step.weight))
     share = min(Decimal(1), wanted / (rps * step.hold))
-    wider = f", or a weight of {math.ceil(share * 100)}%" if share < 1 else ""
+    wider = f", or a weight of {math.ceil(share * 100)}%" if share <= Decimal("0.99") else ""
     yield Diagnostic(
         "BP218",
         f"this step gets {int(gets):,} requests, and its gates need {wanted:,} to decide: it would pause",

@@ -63,9 +63,9 @@ def selector(name: str) -> dict[str, Value]:
 
 
 def dns_name(*parts: str) -> str:
-    """Parts joined as a DNS-1123 label. One that is too long is cut, and gets a hash of the whole."""
+    """Parts joined as a DNS-1123 label, which ends with no -. One that is too long is cut, and gets a hash."""
     whole = "-".join(parts)
-    name = whole.replace("_", "-")
+    name = whole.replace("_", "-").rstrip("-")
     if len(name) <= LABEL_LENGTH:
         return name
     digest = hashlib.sha256(whole.encode()).hexdigest()[:_HASH_DIGITS]
