@@ -1,14 +1,13 @@
 """Diagnostics for other programs' eyes: one plain line each, GitHub's annotations, SARIF.
 
-Places are given relative to where the command runs, as these readers open them; lines and columns count
-from 1, and end columns are exclusive.
+Files are named as they are: whoever reads them expects names from where the command runs (`seen_from`). Lines and
+columns count from 1, and end columns are exclusive.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
+from urllib.parse import quote
 
 from bedplate._resources import resource
 from bedplate.diagnostics import Diagnostic, Span, dotted
@@ -20,18 +19,18 @@ SARIF_VERSION = "2.1.0"
 _LEVELS = {"error": "error", "warning": "warning"}
 
 
-def as_lines(diagnostics: Sequence[Diagnostic], folder: Path) -> str:
+def as_lines(diagnostics: Sequence[Diagnostic]) -> str:
     """One sentence a line, without drawings: for screen readers, and for editors that jump to a place."""
-    lines = [_sentence(diagnostic, folder) for diagnostic in diagnostics[:SHOWN_AT_MOST]]
+    lines = [_sentence(diagnostic) for diagnostic in diagnostics[:SHOWN_AT_MOST]]
     return "\n".join([*lines, counted(diagnostics)])
 
 
-def as_github(diagnostics: Sequence[Diagnostic], folder: Path) -> str:
+def as_github(diagnostics: Sequence[Diagnostic]) -> str:
     """Workflow commands that GitHub shows beside the line in a pull request."""
-    return "\n".join(_command(diagnostic, folder) for diagnostic in diagnostics[:SHOWN_AT_MOST])
+    return "\n".join(_command(diagnostic) for diagnostic in diagnostics[:SHOWN_AT_MOST])
 
 
-def as_sarif(diagnostics: Sequence[Diagnostic], folder: Path) -> dict[str, object]:
+def as_sarif(diagnostics: Sequence[Diagnostic]) -> dict[str, object]:
     """One run of the static analysis format that code scanning takes."""
     codes = sorted({diagnostic.code for diagnostic in diagnostics})
     driver = {
@@ -42,14 +41,14 @@ def as_sarif(diagnostics: Sequence[Diagnostic], folder: Path) -> dict[str, objec
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "results": [_result(diagnostic, codes.index(diagnostic.code), folder) for diagnostic in diagnostics],
+        "results": [_result(diagnostic, codes.index(diagnostic.code)) for diagnostic in diagnostics],
     }
     return {"$schema": SARIF_SCHEMA, "version": SARIF_VERSION, "runs": [run]}
 
 
-def _sentence(diagnostic: Diagnostic, folder: Path) -> str:
+def _sentence(diagnostic: Diagnostic) -> str:
     span = diagnostic.span
-    where = f"{_file(span, folder)}:{span.line}:{span.column}: " if span else ""
+    where = f"{span.file}:{span.line}:{span.column}: " if span else ""
     return escaped(f"{where}{diagnostic.severity} {diagnostic.code}: {_whole(diagnostic)}")
 
 
@@ -64,12 +63,12 @@ def _whole(diagnostic: Diagnostic) -> str:
     return "; ".join(parts)
 
 
-def _command(diagnostic: Diagnostic, folder: Path) -> str:
+def _command(diagnostic: Diagnostic) -> str:
     span = diagnostic.span
     properties = {"title": diagnostic.code}
     if span:
         properties |= {
-            "file": _file(span, folder),
+            "file": span.file,
             "line": str(span.line),
             "col": str(span.column),
             "endColumn": str(span.end_column),
@@ -86,7 +85,7 @@ def _property(text: str) -> str:
     return _message(escaped(text)).replace(":", "%3A").replace(",", "%2C")
 
 
-def _result(diagnostic: Diagnostic, rule: int, folder: Path) -> dict[str, object]:
+def _result(diagnostic: Diagnostic, rule: int) -> dict[str, object]:
     told: dict[str, object] = {
         "ruleId": diagnostic.code,
         "ruleIndex": rule,
@@ -94,18 +93,18 @@ def _result(diagnostic: Diagnostic, rule: int, folder: Path) -> dict[str, object
         "message": {"text": escaped(_whole(diagnostic))},
     }
     if diagnostic.span:
-        told["locations"] = [_location(diagnostic.span, folder)]
+        told["locations"] = [_location(diagnostic.span)]
     if diagnostic.related:
         told["relatedLocations"] = [
-            {**_location(related.span, folder), "message": {"text": escaped(related.message)}}
+            {**_location(related.span), "message": {"text": escaped(related.message)}}
             for related in diagnostic.related
         ]
     return told
 
 
-def _location(span: Span, folder: Path) -> dict[str, object]:
+def _location(span: Span) -> dict[str, object]:
     region = {"startLine": span.line, "startColumn": span.column, "endColumn": span.end_column}
-    place = {"artifactLocation": {"uri": _uri(_file(span, folder))}, "region": region}
+    place = {"artifactLocation": {"uri": quote(span.file)}, "region": region}
     return {"physicalLocation": place}
 
 
@@ -114,14 +113,3 @@ def _explained(code: str) -> dict[str, object]:
         resource("specs", "diagnostics", f"{code}.md").read_text(encoding="utf-8").partition("\n")
     )
     return {"shortDescription": {"text": title.lstrip("# ")}, "help": {"text": text.strip()}}
-
-
-def _file(span: Span, folder: Path) -> str:
-    """A file of the project in `folder`, as seen from here."""
-    return Path(os.path.relpath(folder / span.file)).as_posix()
-
-
-def _uri(path: str) -> str:
-    from urllib.parse import quote
-
-    return quote(path)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bedplate.backend import Backend
-from bedplate.diagnostics import Diagnostic
+from bedplate.diagnostics import Diagnostic, refuses
 from bedplate.graph import Graph, Origin, secret_refs
 from bedplate.link import link
 from bedplate.sections import SECTIONS
@@ -43,7 +43,7 @@ def check(project: Project) -> list[Diagnostic]:
     ]
     target = target_of(project.environment)
     found.extend(target.settings(project.environment))
-    if not any(d.severity == "error" for d in found):
+    if not refuses(found):
         for items in _yielded(project).values():
             for item in items:
                 if not isinstance(item, Contribution):

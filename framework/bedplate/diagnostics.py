@@ -7,6 +7,7 @@ Every code has its explanation in specs/diagnostics/<CODE>.md and at least one c
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -92,6 +93,32 @@ def merged(by_environment: Mapping[str, Sequence[Diagnostic]]) -> tuple[Diagnost
         replace(diagnostic, environment=None if len(names) == everywhere else ", ".join(names))
         for diagnostic, names in environments.items()
     )
+
+
+def seen_from(start: str | os.PathLike[str], folder: str | os.PathLike[str], told: Diagnostic) -> Diagnostic:
+    """The same, with its files named from `start` on instead of from the project's `folder`."""
+    way = os.path.relpath(folder, start)
+
+    def span(of: Span) -> Span:
+        return replace(of, file=os.path.normpath(os.path.join(way, of.file)))
+
+    related = tuple(replace(other, span=span(other.span)) for other in told.related)
+    return replace(told, span=span(told.span) if told.span else None, related=related)
+
+
+def refuses(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Whether any of them is an error."""
+    return any(diagnostic.severity == "error" for diagnostic in diagnostics)
+
+
+def meant_or(word: str, known: Iterable[str], otherwise: str) -> str:
+    """The help about a word that is not known: the one that was probably meant, or else `otherwise`."""
+    near = did_you_mean(word, known)
+    return meant(near) if near else otherwise
+
+
+def meant(word: str) -> str:
+    return f"did you mean {word}?"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

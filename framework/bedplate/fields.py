@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from bedplate._resources import resource
-from bedplate.diagnostics import did_you_mean
+from bedplate.diagnostics import meant_or
 from bedplate.errors import UsageError
 
 SCHEMA = "bedplate.schema.json"
@@ -130,8 +130,7 @@ def _joined(address: str, name: str) -> str:
 
 
 def _unknown(address: str, part: str, children: Mapping[str, Field]) -> UsageError:
-    near = did_you_mean(part, children)
     known = f"known there: {', '.join(children)}" if children else "it has no fields"
     return UsageError(
-        f"the spec has no field {address}: {part} is unknown", hint=f"did you mean {near}?" if near else known
+        f"the spec has no field {address}: {part} is unknown", hint=meant_or(part, children, known)
     )

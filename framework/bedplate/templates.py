@@ -13,16 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bedplate._resources import resource
-from bedplate.spec.types import NAME
+from bedplate.spec.names import LENGTH, is_plain_name, world_name
 from bedplate.workspace import SPEC_FILE
 
 RENDERED = ".j2"
-NAME_LENGTH = 40
 NAMELESS = "project"
 # Stands for the image that a team builds; its digest is not one that any image has.
 IMAGE = "ghcr.io/acme/model-server@sha256:" + 32 * "ac"
-# Names that would be no text where a spec says them unquoted.
-_NOT_TEXT = ("true", "false", "null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ def files(template: str, project: str) -> Mapping[str, bytes]:
     told = {
         "template": template,
         "project": project,
-        "dns": project.replace("_", "-").rstrip("-"),
+        "dns": world_name(project),
         "image": IMAGE,
         "clusters": TEMPLATES[template].clusters,
     }
@@ -84,17 +81,12 @@ def _layer(folder: Path) -> Iterator[tuple[str, bytes]]:
             yield path.relative_to(folder).as_posix(), path.read_bytes()
 
 
-def valid_name(text: str) -> bool:
-    """Whether a spec can call its project so."""
-    return NAME.fullmatch(text) is not None and text not in _NOT_TEXT
-
-
 def name_from(folder: str) -> str:
     """The name for a project in a folder of this name: `My Models (2)` becomes my-models-2."""
     plain = unicodedata.normalize("NFKD", folder).encode("ascii", "ignore").decode().lower()
     words = re.sub(r"[^a-z0-9_]+", "-", plain)
-    name = re.sub(r"^([^a-z]+|x-+)+", "", words)[:NAME_LENGTH].rstrip("-_")
-    return name if valid_name(name) else NAMELESS
+    name = re.sub(r"^([^a-z]+|x-+)+", "", words)[:LENGTH].rstrip("-_")
+    return name if is_plain_name(name) else NAMELESS
 
 
 def taken(root: Path, names: Iterable[str]) -> list[str]:

@@ -18,6 +18,7 @@ import yaml
 
 from bedplate import templates
 from bedplate.cli import run
+from bedplate.spec.names import is_plain_name
 
 MINIMAL = [
     ".gitignore", "README.md", "bedplate.yaml", "models/iris.onnx", "tests/setosa.json", "tests/setosa.out.json",
@@ -103,7 +104,7 @@ def test_a_name_with_an_underscore_is_none_of_the_cluster(tmp_path: Path) -> Non
 )
 def test_a_name_is_made_from_that_of_the_folder(folder: str, name: str) -> None:
     assert templates.name_from(folder) == name
-    assert templates.valid_name(name)
+    assert is_plain_name(name)
 
 
 def test_the_name_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,9 +13,6 @@ from bedplate.diagnostics import did_you_mean
 from bedplate.errors import UsageError
 
 DEFAULT = "minimal"
-NAME_RULE = (
-    "a lower-case letter, then lower-case letters, digits, _ or -; at most 40 characters; not x- first"
-)
 
 
 @click.command("init", short_help="start a project from a template")
@@ -41,6 +38,9 @@ def command(
     there already is never written over: then nothing is written at all.
     """
     from bedplate import templates
+    from bedplate.cli.project import serve_the_editor
+    from bedplate.spec import names
+    from bedplate.workspace import SPEC_FILE
 
     if listed:
         _list(as_json)
@@ -50,12 +50,12 @@ def command(
         template, name = _ask(root, name)
     template = _known(template or DEFAULT)
     name = templates.name_from(root.resolve().name) if name is None else name
-    if not templates.valid_name(name):
-        raise UsageError(f"{name} is no name for a project", hint=NAME_RULE)
+    if not names.is_plain_name(name):
+        raise UsageError(f"{name} is no name for a project", hint=names.RULE)
     contents = templates.files(template, name)
     _refuse_taken(root, list(contents))
     templates.write(root, contents)
-    _serve_the_editor(root)
+    serve_the_editor(root / SPEC_FILE, root.resolve())
     if as_json:
         told = {
             "template": template,
@@ -79,14 +79,15 @@ def _list(as_json: bool) -> None:
 
 def _ask(root: Path, name: str | None) -> tuple[str, str]:
     """The template, and the project's name unless the command line gave it."""
-    from bedplate.templates import TEMPLATES, name_from, valid_name
+    from bedplate.spec.names import RULE, is_plain_name
+    from bedplate.templates import TEMPLATES, name_from
 
     _list(as_json=False)
     template: str = click.prompt("Template", type=click.Choice([*TEMPLATES]), default=DEFAULT)
 
     def checked(text: str) -> str:
-        if not valid_name(text):
-            raise click.UsageError(f"{terminal.escaped(text)} is no name for a project: {NAME_RULE}")
+        if not is_plain_name(text):
+            raise click.UsageError(f"{terminal.escaped(text)} is no name for a project: {RULE}")
         return text
 
     if name is None:
@@ -119,14 +120,6 @@ def _refuse_taken(root: Path, names: list[str]) -> None:
             f"{', '.join(found)} {there} in {root.resolve()} already, and nothing is written over",
             hint="move them away, or name another folder: bedplate init TEMPLATE DIR",
         )
-
-
-def _serve_the_editor(root: Path) -> None:
-    """What the spec's first line names is there before an editor looks for it."""
-    from bedplate.cli.project import check_spec
-    from bedplate.workspace import Workspace
-
-    check_spec(Workspace(root.resolve()))
 
 
 def _tell(template: str, name: str, root: Path, files: list[str]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bedplate._resources import resource
 from bedplate.atomic import write_atomically
 from bedplate.compiler import BASE, Compiled, check, compile_project
-from bedplate.diagnostics import Diagnostic, did_you_mean, merged, ordered
+from bedplate.diagnostics import Diagnostic, did_you_mean, merged, ordered, refuses
 from bedplate.errors import SpecError, StateError, UsageError
 from bedplate.graph import Graph, GraphError
 from bedplate.private_folder import make_private_folder
@@ -57,7 +57,7 @@ def check_spec(workspace: Workspace) -> tuple[Mapping[str, Project], tuple[Diagn
     return check_file(workspace.spec)
 
 
-def _serve_the_editor(spec: Path, folder: Path) -> None:
+def serve_the_editor(spec: Path, folder: Path) -> None:
     """Writes the schema where the spec's first line says it lies. An editor's comfort fails no command."""
     with suppress(OSError, ValueError):
         workspace = Workspace(folder)
@@ -80,7 +80,7 @@ class _Read:
 
     @property
     def refused(self) -> bool:
-        return any(d.severity == "error" for d in self.diagnostics)
+        return refuses(self.diagnostics)
 
 
 def check_file(spec: Path, *, code: bool = True) -> tuple[Mapping[str, Project], tuple[Diagnostic, ...]]:
@@ -96,7 +96,7 @@ def _checked(read: _Read, *, code: bool = True) -> tuple[Mapping[str, Project], 
         crossed = merged({name: cross_checks(project) for name, project in read.projects.items()})
         return {}, ordered([*read.diagnostics, *crossed])
     checked = merged({name: check(project) for name, project in read.projects.items()})
-    if not any(d.severity == "error" for d in checked):
+    if not refuses(checked):
         checked = (*checked, *_policies(read.projects, read.folder, code))
     return read.projects, ordered([*read.diagnostics, *checked])
 
@@ -111,9 +111,9 @@ def read_projects(workspace: Workspace) -> Mapping[str, Project]:
 
 def _read(spec: Path) -> _Read:
     loaded = load(spec)
-    _serve_the_editor(spec, loaded.folder)
+    serve_the_editor(spec, loaded.folder)
     validated = validate(loaded)
-    if any(d.severity == "error" for d in validated.diagnostics):
+    if refuses(validated.diagnostics):
         return _Read(loaded.folder, {}, validated.diagnostics)
     lock, files, damage = read_lock(loaded.folder, loaded.files)
     registry = read_registry(loaded.folder)
@@ -155,7 +155,7 @@ def valid_projects(workspace: Workspace) -> Mapping[str, Project]:
 
 def _valid(read: _Read) -> Mapping[str, Project]:
     projects, diagnostics = _checked(read)
-    if any(d.severity == "error" for d in diagnostics):
+    if refuses(diagnostics):
         raise SpecError(diagnostics)
     return projects
 

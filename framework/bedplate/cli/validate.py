@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +12,11 @@ import click
 from bedplate.cli import options, terminal
 
 if TYPE_CHECKING:
-    from bedplate.diagnostics import Diagnostic, Span
-    from bedplate.spec.project import Project
+    from bedplate.diagnostics import Diagnostic
 
 FORMATS = ["text", "plain", "json", "sarif", "github"]
+# Read by programs that open the files that are named.
+OPENED_FROM_HERE = ("plain", "sarif", "github")
 
 
 @click.command(
@@ -75,56 +75,37 @@ def _specs(folder: Path, files: Sequence[Path]) -> Iterator[Path]:
 def _check(path: Path, form: str, code: bool, here: Path | None = None) -> int:
     """Checks one spec and says what is wrong with it; from `here`, with the way to it before its files."""
     from bedplate.cli.project import check_file
+    from bedplate.diagnostics import refuses, seen_from
 
     projects, diagnostics = check_file(path, code=code)
-    refused = any(d.severity == "error" for d in diagnostics)
-    if form in ("json", "sarif"):
-        terminal.data(_as_data(form, path, projects, diagnostics))
-    elif form == "github":
-        if diagnostics:
-            from bedplate.annotations import as_github
+    refused = refuses(diagnostics)
+    start = Path.cwd() if form in OPENED_FROM_HERE else here.resolve() if here else None
+    if start:
+        diagnostics = tuple(seen_from(start, path.parent, diagnostic) for diagnostic in diagnostics)
+    if form == "json":
+        from bedplate.report import as_data
 
-            terminal.line(as_github(diagnostics, path.parent))
+        environments = sorted(projects)
+        terminal.data(
+            {"valid": not refused, "environments": environments, "diagnostics": as_data(diagnostics)}
+        )
+    elif form == "sarif":
+        from bedplate.annotations import as_sarif
+
+        terminal.data(as_sarif(diagnostics))
     elif diagnostics:
-        terminal.line(_as_text(form, path, diagnostics, here), error=True)
+        terminal.line(_as_text(form, diagnostics), error=form != "github")
     if not refused and form in ("text", "plain"):
         name = os.path.relpath(path, here.resolve()) if here else path.name
         terminal.line(f"{terminal.escaped(name)} is valid in {', '.join(sorted(projects))}")
     return 1 if refused else 0
 
 
-def _as_data(
-    form: str, path: Path, projects: Mapping[str, Project], diagnostics: Sequence[Diagnostic]
-) -> dict[str, object]:
-    if form == "sarif":
-        from bedplate.annotations import as_sarif
+def _as_text(form: str, diagnostics: Sequence[Diagnostic]) -> str:
+    if form == "text":
+        from bedplate.report import as_text
 
-        return as_sarif(diagnostics, path.parent)
-    from bedplate.report import as_data
+        return as_text(diagnostics, colour=terminal.coloured(error=True), width=terminal.width())
+    from bedplate.annotations import as_github, as_lines
 
-    valid = not any(d.severity == "error" for d in diagnostics)
-    return {"valid": valid, "environments": sorted(projects), "diagnostics": as_data(diagnostics)}
-
-
-def _as_text(form: str, path: Path, diagnostics: Sequence[Diagnostic], here: Path | None) -> str:
-    if form == "plain":
-        from bedplate.annotations import as_lines
-
-        return as_lines(diagnostics, path.parent)
-    from bedplate.report import as_text
-
-    if here:
-        diagnostics = [
-            _seen(diagnostic, os.path.relpath(path.parent, here.resolve())) for diagnostic in diagnostics
-        ]
-    return as_text(diagnostics, colour=terminal.coloured(error=True), width=terminal.width())
-
-
-def _seen(diagnostic: Diagnostic, folder: str) -> Diagnostic:
-    """The same, with the folder before its files."""
-
-    def span(of: Span) -> Span:
-        return replace(of, file=os.path.normpath(os.path.join(folder, of.file)))
-
-    related = tuple(replace(r, span=span(r.span)) for r in diagnostic.related)
-    return replace(diagnostic, span=span(diagnostic.span) if diagnostic.span else None, related=related)
+    return as_github(diagnostics) if form == "github" else as_lines(diagnostics)

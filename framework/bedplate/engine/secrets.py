@@ -8,6 +8,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from bedplate.engine.redact import remember
@@ -94,10 +95,16 @@ def fingerprint_key(workspace: Workspace, environment: Mapping[str, str]) -> byt
         return given.encode()
     shared = _shared_passphrase(workspace, environment)
     if shared is not None:
-        return hashlib.scrypt(shared, salt=FINGERPRINT_KEY.encode(), n=_SCRYPT_COST, r=8, p=1)
+        return _derived(shared)
     key_file = workspace.secrets / FINGERPRINT_KEY
     create_once(key_file, secrets.token_hex(32))
     return key_file.read_bytes().strip()
+
+
+@cache
+def _derived(passphrase: bytes) -> bytes:
+    """Once for all stacks: to be slow is what it is for."""
+    return hashlib.scrypt(passphrase, salt=FINGERPRINT_KEY.encode(), n=_SCRYPT_COST, r=8, p=1)
 
 
 def _shared_passphrase(workspace: Workspace, environment: Mapping[str, str]) -> bytes | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bedplate.diagnostics import Diagnostic, did_you_mean
+from bedplate.diagnostics import Diagnostic, meant_or
 from bedplate.spec.frame import EnvironmentSpec, Variable
 from bedplate.spec.grammar import read
 from bedplate.spec.overlay import overlay
@@ -181,9 +181,7 @@ class _Resolver:
             self.diagnostics.append(told)
 
     def unknown(self, name: str, other: str, key: str) -> None:
-        near = did_you_mean(other, self.specs)
-        known = f"there are: {', '.join(sorted(self.specs))}"
-        hint = f"did you mean {near}?" if near else known
+        hint = meant_or(other, self.specs, f"there are: {', '.join(sorted(self.specs))}")
         self.report("BP102", f"there is no environment {other}", name, key, hint=hint)
 
     def promoted(self, name: str) -> None:
@@ -211,7 +209,6 @@ class _Resolver:
         known = self.written.declared
         for variable in self.specs[name].variables:
             if known is not None and variable not in known:
-                near = did_you_mean(variable, known)
                 declare = f"declare it: variables: {{{variable}: {{type: string}}}}"
                 self.report(
                     "BP105",
@@ -219,7 +216,7 @@ class _Resolver:
                     name,
                     "variables",
                     variable,
-                    hint=f"did you mean {near}?" if near else declare,
+                    hint=meant_or(variable, known, declare),
                     at_key=True,
                 )
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from bedplate.diagnostics import Diagnostic, PathKey, did_you_mean
+from bedplate.diagnostics import Diagnostic, PathKey, meant_or
 from bedplate.sections import SECTIONS
 from bedplate.spec.environments import LOCAL, ROOT
 from bedplate.spec.frame import EnvironmentSpec
 from bedplate.spec.grammar import entries
+from bedplate.spec.names import is_name
 from bedplate.spec.tree import Map, Scalar, Seq, at, find, is_null
-from bedplate.spec.types import is_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,7 @@ class FrameChecks:
             wanted = entry if section in SECTIONS else section
             if not wanted or wanted in known:
                 continue
-            near = did_you_mean(wanted, known)
-            hint = f"did you mean {near}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
+            hint = meant_or(wanted, known, f"there are: {', '.join(sorted(known)) or 'none'}")
             path: tuple[PathKey, ...] = (ROOT, name, "protect", index)
             yield self.found("BP118", f"there is no {address} to protect", path, hint)
 
@@ -87,8 +86,7 @@ class FrameChecks:
             message = f"there is no environment {item.text}"
             if item.text in self.specs:
                 message = f"the environment {item.text} is abstract: nothing exists there"
-            near = did_you_mean(item.text, known)
-            hint = f"did you mean {near}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
+            hint = meant_or(item.text, known, f"there are: {', '.join(sorted(known)) or 'none'}")
             yield self.found("BP102", message, (*path, index), hint)
 
     def found(

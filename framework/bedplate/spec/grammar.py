@@ -9,11 +9,12 @@ from typing import Generic, TypeAlias, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bedplate.diagnostics import Diagnostic, PathKey, Related, did_you_mean
+from bedplate.diagnostics import Diagnostic, PathKey, Related, did_you_mean, meant, meant_or
 from bedplate.spec.leaf import Resolver
 from bedplate.spec.model import LACKING, model_at
+from bedplate.spec.names import NAME, name_problem, world_name
 from bedplate.spec.tree import Map, Node, Place, Scalar, at, find, is_null, kind, unreadable
-from bedplate.spec.types import NAME, SECRET_IN_SPEC, name_problem
+from bedplate.spec.types import SECRET_IN_SPEC
 
 Model = TypeVar("Model", bound=BaseModel)
 Data: TypeAlias = "Scalar | list[Data] | dict[str, Data]"
@@ -71,13 +72,8 @@ def read(
 def unknown_key(name: str, path: Path, place: Place, known: Iterable[str]) -> Diagnostic:
     """The diagnostic of a key that nobody reads. `path` includes the key."""
     words = sorted(known)
-    near = did_you_mean(name, words)
-    help_text = meant_help(near) if near else f"known here: {', '.join(words) or 'nothing'}"
+    help_text = meant_or(name, words, f"known here: {', '.join(words) or 'nothing'}")
     return Diagnostic("BP020", f"unknown key {name}", path, place.span(), help_text)
-
-
-def meant_help(word: str) -> str:
-    return f"did you mean {word}?"
 
 
 def unknown_keys(node: Node | None, path: Path, known: Iterable[str]) -> Iterator[Diagnostic]:
@@ -116,7 +112,7 @@ def meetings(section: str, models: Mapping[str, BaseModel], whole: Node | None) 
         if not isinstance(whole, Map) or not NAME.fullmatch(key):
             continue
         identity = getattr(model, "name", None) or key
-        first = first_of.setdefault(identity.replace("_", "-").rstrip("-"), key)
+        first = first_of.setdefault(world_name(identity), key)
         if first != key:
             yield _collision(section, first, key, whole)
 
@@ -171,9 +167,9 @@ class _Reader:
     def diagnostics(self, errors: Sequence[ErrorDetails]) -> Iterator[Diagnostic]:
         """One for each root cause: a key that is written wrong is not missing as well."""
         found = [(error["type"], error["loc"], self.diagnostic(error)) for error in errors]
-        meant = {(loc[:-1], d.help) for what, loc, d in found if what == "extra_forbidden"}
+        misspelt = {(loc[:-1], d.help) for what, loc, d in found if what == "extra_forbidden"}
         for what, loc, diagnostic in found:
-            if what != "missing" or (loc[:-1], meant_help(str(loc[-1]))) not in meant:
+            if what != "missing" or (loc[:-1], meant(str(loc[-1]))) not in misspelt:
                 yield diagnostic
 
     def diagnostic(self, error: ErrorDetails) -> Diagnostic:
@@ -208,8 +204,7 @@ class _Reader:
         value = at(self.node, location)
         parent = model_at(self.model, location[:-1])
         known = [*(parent.model_fields if parent else ()), *(self.also_known if len(location) == 1 else ())]
-        meant = did_you_mean(str(path[-1]), known)
-        if "secrets" in location and isinstance(value, Scalar) and not meant:
+        if "secrets" in location and isinstance(value, Scalar) and not did_you_mean(str(path[-1]), known):
             # Somebody may have written the secret itself: it is not shown.
             return Diagnostic(
                 "BP110", SECRET_IN_SPEC, path, value.place.span(), "say where it is: {env: VARIABLE}"

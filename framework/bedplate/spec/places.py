@@ -93,10 +93,9 @@ class TimeZone(Text):
     def checked(self, scalar: Scalar, text: str) -> str:
         zones = _zones()
         if text not in zones:
-            from bedplate.diagnostics import did_you_mean
+            from bedplate.diagnostics import meant_or
 
-            near = did_you_mean(text, zones)
-            self.wrong(scalar, f"did you mean {near}?" if near else "names are of the IANA database")
+            self.wrong(scalar, meant_or(text, zones, "names are of the IANA database"))
         return text
 
     def schema(self) -> Schema:

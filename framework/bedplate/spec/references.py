@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from bedplate.diagnostics import did_you_mean
+from bedplate.diagnostics import did_you_mean, meant_or
 from bedplate.spec.model import model_at
 from bedplate.spec.tree import Map, Node, Seq
 
@@ -216,8 +216,5 @@ def _meant(reference: str, sections: Map | None) -> str | None:
 
 
 def _missing(path: Names, known: Collection[str]) -> NoReturn:
-    near = did_you_mean(path[-1], known)
     there_are = f"there are: {', '.join(sorted(known))}" if known else "there is nothing there"
-    raise ReferenceProblem(
-        "BP108", f"there is no {'.'.join(path)}", f"did you mean {near}?" if near else there_are
-    )
+    raise ReferenceProblem("BP108", f"there is no {'.'.join(path)}", meant_or(path[-1], known, there_are))

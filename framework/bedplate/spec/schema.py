@@ -22,7 +22,7 @@ from bedplate.spec.entry import Entry
 from bedplate.spec.frame import READ_WHOLE, Entries, EnvironmentSpec, Frame, Parts
 from bedplate.spec.leaf import Leaf, Schema
 from bedplate.spec.model import FIRST_VERSION, LIST, MAPPING, SpecModel, inner, key_of, leaf, leaf_of, told
-from bedplate.spec.types import NAME
+from bedplate.spec.names import NAME
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 TITLE = "bedplate"

@@ -16,11 +16,9 @@ from bedplate.diagnostics import did_you_mean
 from bedplate.graph import SecretRef
 from bedplate.secret_shapes import looks_like_a_secret
 from bedplate.spec.leaf import Leaf, Resolver, Schema, refuse, shown
+from bedplate.spec.names import NAME, is_name, name_problem
 from bedplate.spec.references import AsWritten, ReferenceProblem, SaidElsewhere, none_here
 from bedplate.spec.tree import Scalar
-
-NAME = re.compile(r"(?!x-)[a-z][a-z0-9_-]{0,39}")
-_NO_NAMES = ("true", "false", "null")
 
 SECRET_IN_SPEC = "a secret's value cannot stand in the spec"  # noqa: S105
 
@@ -101,19 +99,6 @@ class Name(Leaf):
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": f"^{NAME.pattern}$"}
-
-
-def is_name(scalar: Scalar) -> bool:
-    """Whether a Name would take it."""
-    return bool(NAME.fullmatch(scalar.text)) and not (scalar.plain and scalar.text in _NO_NAMES)
-
-
-def name_problem(name: str) -> tuple[str, str]:
-    """The message and the help about a text that is no name."""
-    return (
-        f"{name} is not a name",
-        "a lower-case letter, then lower-case letters, digits, _ or -; at most 40 characters; not x- first",
-    )
 
 
 @dataclass(frozen=True)

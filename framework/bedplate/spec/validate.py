@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel
 
-from bedplate.diagnostics import Diagnostic, merged, ordered
+from bedplate.diagnostics import Diagnostic, merged, ordered, refuses
 from bedplate.sections import KNOWN, SECTIONS
 from bedplate.spec import removals
 from bedplate.spec.environments import LOCAL, Layer, Resolved, Written, nowhere, resolve
@@ -72,16 +72,16 @@ class _Validation:
             frozenset(self.names("variables")) if self.is_mapping("variables") else None,
         )
         resolved, resolve_problems = resolve(written)
-        crossed = FrameChecks(self.tree, specs, self.names(ENVIRONMENTS)).run()
+        across = FrameChecks(self.tree, specs, self.names(ENVIRONMENTS))
         problems = [
             *self.loading, *frame.diagnostics, *variable_problems, *environment_problems, *resolve_problems,
-            *self.part_problems(), *self.removal_problems(specs), *self.default_problems(), *crossed,
+            *self.part_problems(), *self.removal_problems(across), *self.default_problems(), *across.run(),
         ]  # fmt: skip
         if not resolved:  # their mistakes do not hide those of the sections
             resolved = [nowhere(written)]
             if not problems:
                 problems.append(self.nothing_to_apply())
-        self.refused = any(d.severity == "error" for d in problems)
+        self.refused = refuses(problems)
         policies = frame.model.policies if frame.model else None
         known = {
             item.environment.name: self.environment(item, written.project, policies) for item in resolved
@@ -137,14 +137,13 @@ class _Validation:
             if len(path) > 1 and node is not None and not isinstance(node, Map) and not is_null(node):
                 yield no_mapping(node, path, find(self.tree, path, at_key=True))
 
-    def removal_problems(self, specs: Mapping[str, EnvironmentSpec]) -> Iterator[Diagnostic]:
+    def removal_problems(self, across: FrameChecks) -> Iterator[Diagnostic]:
         """Slips in what overrides remove."""
-        checks = FrameChecks(self.tree, specs, self.names(ENVIRONMENTS))
         for name in self.names(ENVIRONMENTS):
             for key, section in SECTIONS.items():
                 where = (ENVIRONMENTS, name, "override", key)
                 filling = (ENVIRONMENTS, name, "override", DEFAULTS, key)
-                yield from removals.of_entries(section.Model, at(self.tree, where), where, checks.known(key))
+                yield from removals.of_entries(section.Model, at(self.tree, where), where, across.known(key))
                 yield from removals.of_fields(section.Model, at(self.tree, filling), filling)
 
     def default_problems(self) -> Iterator[Diagnostic]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bedplate.sections import models, serving
 from bedplate.sections.serving import model as grammar
 from bedplate.spec.frame import EnvironmentSpec, Frame
-from bedplate.spec.types import NAME
+from bedplate.spec.names import NAME
 from tests.spec.mutation.mutations import Mutation, typos
 from tests.spec.mutation.slots import Slot, Stretch
 

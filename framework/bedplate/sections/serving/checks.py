@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from bedplate.diagnostics import Diagnostic, PathKey, Related, did_you_mean
+from bedplate.diagnostics import Diagnostic, PathKey, Related, meant_or
 from bedplate.secret_shapes import names_a_secret
 from bedplate.sections.models import version_of
 from bedplate.sections.serving import gates, golden
@@ -62,7 +62,6 @@ def _models(key: str, entry: Model, project: Project) -> Iterator[Diagnostic]:
                 help=f"add {project.environment.name} to models.{wanted}.environments",
             )
             continue
-        near = did_you_mean(wanted, known)
         there_are = (
             f"there are: {', '.join(sorted(known))}" if known else "there are none: add it under models"
         )
@@ -71,7 +70,7 @@ def _models(key: str, entry: Model, project: Project) -> Iterator[Diagnostic]:
             "BP201",
             f"there is no model {wanted}{missing}",
             path,
-            help=f"did you mean {near}?" if near else there_are,
+            help=meant_or(wanted, known, there_are),
         )
 
 

@@ -11,6 +11,7 @@ from bedplate.sections.models import version_of
 from bedplate.sections.serving import model
 from bedplate.sections.serving.gates import objectives, requests_to_tell
 from bedplate.sections.serving.model import CONTAINER, Model
+from bedplate.spec.names import world_name
 from bedplate.workloads import (
     Autoscaling,
     CanaryStep,
@@ -108,7 +109,7 @@ def _image(key: str, entry: Model, project: Project) -> str | None:
     if images is None or entry.runtime == CONTAINER:
         return None
     name = entry.identity(key)
-    path = f"{images.registry.rstrip('/')}/{name.replace('_', '-').rstrip('-')}"
+    path = f"{images.registry.rstrip('/')}/{world_name(name)}"
     digest = project.inputs.lock.images.get(environment, {}).get(name)
     if digest is not None:
         return f"{path}@{digest}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
-from bedplate.diagnostics import Diagnostic, PathKey, did_you_mean
+from bedplate.diagnostics import Diagnostic, PathKey, did_you_mean, meant_or
 from bedplate.graph import Json
 from bedplate.inputs import JsonContent, Needed, NotJson
 from bedplate.sections.models import KEY as MODELS
@@ -90,12 +90,11 @@ def _no_model(test: Test, path: tuple[PathKey, ...], served: Sequence[str]) -> I
             help=f"add model: one of {', '.join(served)}",
         )
     elif test.model is not None:
-        near = did_you_mean(test.model, served)
         yield Diagnostic(
             "BP225",
             f"this entry does not serve {test.model}",
             (*path, "model"),
-            help=f"did you mean {near}?" if near else f"it serves: {', '.join(served) or 'no model'}",
+            help=meant_or(test.model, served, f"it serves: {', '.join(served) or 'no model'}"),
         )
 
 

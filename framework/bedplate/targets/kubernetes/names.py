@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from bedplate.graph import Value
+from bedplate.spec.names import world_name
 from bedplate.spec.project import Environment
 
 LABEL_LENGTH = 63
@@ -65,7 +66,7 @@ def selector(name: str) -> dict[str, Value]:
 def dns_name(*parts: str) -> str:
     """Parts joined as a DNS-1123 label, which ends with no -. One that is too long is cut, and gets a hash."""
     whole = "-".join(parts)
-    name = whole.replace("_", "-").rstrip("-")
+    name = world_name(whole)
     if len(name) <= LABEL_LENGTH:
         return name
     digest = hashlib.sha256(whole.encode()).hexdigest()[:_HASH_DIGITS]
