@@ -58,12 +58,14 @@ class Measured:
 
 
 def fleet_of_models(root: Path, count: int) -> Measured:
-    """`count` models of a few bytes each and nothing that runs: creating them is nearly all engine."""
+    """`count` models of some hundred bytes each and nothing that runs: creating them is nearly all engine."""
+    from tests.e2e.project import multiplier
+
     (root / "models").mkdir(parents=True)
     models = {}
     for number in range(count):
         path = f"models/m{number}.onnx"
-        (root / path).write_bytes(f"model {number}".encode())
+        (root / path).write_bytes(multiplier(float(number)))
         models[f"m{number}"] = {"path": path}
     spec = {"version": 1, "project": "fleet", "models": models}
     (root / "bedplate.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))

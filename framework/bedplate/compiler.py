@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bedplate.backend import Backend
@@ -10,6 +10,7 @@ from bedplate.diagnostics import Diagnostic, refuses
 from bedplate.graph import Graph, Origin, secret_refs
 from bedplate.link import link
 from bedplate.sections import SECTIONS
+from bedplate.shards import parts, placed, stack_name
 from bedplate.spec.project import Project
 from bedplate.spec_files import SpecFiles
 from bedplate.targets import target_of
@@ -21,9 +22,10 @@ BASE = "base"
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """One project in one environment: its graphs in the order of application, and their sources.
+    """One project in one environment: its graphs in the order of application, and their sources, by stack.
 
-    There is a graph for `base` and for every registered section, also where it holds nothing.
+    There is a graph for `base` and for every registered section, or each of its shards, also where it holds
+    nothing.
     """
 
     project: str
@@ -56,17 +58,44 @@ def compile_project(project: Project) -> Compiled:
     linked = link(_yielded(project))
     target = target_of(project.environment)
     everything = [workload for workloads in linked.values() for workload in workloads]
-    stacks: dict[str, Lowered] = {BASE: target.base(everything, project.environment)}
+    stacks: dict[tuple[str, int | None], Lowered] = {
+        (BASE, None): target.base(everything, project.environment)
+    }
     for section, workloads in linked.items():
-        stacks[section] = _lower(workloads, project)
+        for shard, those in placed(
+            workloads, project.inputs.lock.shards_of(project.environment.name, section)
+        ).items():
+            stacks[section, shard] = _lower(those, project)
     return Compiled(
         project.name,
         project.environment.name,
-        {section: _graph(section, lowered, project) for section, lowered in stacks.items()},
-        {section: _origins(lowered, project) for section, lowered in stacks.items()},
+        {stack_name(*stack): _graph(*stack, lowered, project) for stack, lowered in stacks.items()},
+        {stack_name(*stack): _origins(lowered, project) for stack, lowered in stacks.items()},
         project.inputs.spec,
         _backend(project),
     )
+
+
+def with_stacks(compiled: Compiled, stacks: Iterable[str]) -> Compiled:
+    """The same with an empty graph for each of `stacks` that it does not have: they are of another division."""
+    graphs, origins = dict(compiled.graphs), dict(compiled.origins)
+    for stack in stacks:
+        if stack not in graphs and is_stack(stack):
+            section, shard = parts(stack)
+            graphs[stack] = Graph(compiled.project, section, compiled.environment, shard=shard)
+            origins[stack] = {}
+    return replace(compiled, graphs={stack: graphs[stack] for stack in in_order(graphs)}, origins=origins)
+
+
+def is_stack(name: str) -> bool:
+    """Whether a name is a section's, or that of one of its shards."""
+    return parts(name)[0] in (BASE, *SECTIONS)
+
+
+def in_order(stacks: Iterable[str]) -> list[str]:
+    """Stacks in the order of application: their sections' order, then their shards' numbers."""
+    sections = (BASE, *SECTIONS)
+    return sorted(stacks, key=lambda stack: (sections.index(parts(stack)[0]), parts(stack)[1] or 0))
 
 
 def _backend(project: Project) -> Backend:
@@ -91,7 +120,7 @@ def _lower(workloads: tuple[Workload, ...], project: Project) -> Lowered:
     return replace(lowered, resources=resources)
 
 
-def _graph(section: str, lowered: Lowered, project: Project) -> Graph:
+def _graph(section: str, shard: int | None, lowered: Lowered, project: Project) -> Graph:
     used = {ref.name for resource in lowered.resources for ref in secret_refs(resource.properties)}
     return Graph(
         project=project.name,
@@ -100,6 +129,7 @@ def _graph(section: str, lowered: Lowered, project: Project) -> Graph:
         resources=lowered.resources,
         outputs=lowered.outputs,
         secrets={name: project.environment.secret_source(name) for name in sorted(used)},
+        shard=shard,
     )
 
 

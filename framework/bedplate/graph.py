@@ -16,6 +16,8 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import TypeAlias
 
+from bedplate.shards import stack_name
+
 GRAPH_VERSION = 1
 LARGEST_EXACT = 2**53
 
@@ -69,7 +71,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """One section in one environment: one Pulumi stack.
+    """One section in one environment, or one of its shards: one Pulumi stack.
 
     `secrets` says for every SecretRef's name where its value is to be read, e.g. `{"env": "API_KEY"}`.
     Raises GraphError when the data cannot be carried exactly, or names what is not there.
@@ -81,10 +83,16 @@ class Graph:
     resources: tuple[Resource, ...] = ()
     outputs: Mapping[str, Value] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    shard: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "resources", tuple(sorted(self.resources, key=lambda r: r.name)))
         _check(self)
+
+    @property
+    def stack(self) -> str:
+        """The stack's own name in its project: the section's, with the number of its shard where there are several."""
+        return stack_name(self.section, self.shard)
 
     def to_json(self) -> str:
         """The canonical text: sorted keys, two spaces, ASCII, a newline at the end."""
@@ -95,6 +103,7 @@ class Graph:
             "version": GRAPH_VERSION,
             "project": self.project,
             "section": self.section,
+            **({} if self.shard is None else {"shard": self.shard}),
             "environment": self.environment,
             "resources": [_resource_to_data(r) for r in self.resources],
             "outputs": {key: encode(value) for key, value in self.outputs.items()},
@@ -120,6 +129,7 @@ class Graph:
                 resources=tuple(_resource_from_data(r) for r in data["resources"]),
                 outputs={key: decode(value) for key, value in data["outputs"].items()},
                 secrets=data["secrets"],
+                shard=data.get("shard"),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise GraphError(f"not a graph: {error!r}") from error

@@ -2,7 +2,8 @@
 
 version: 1
 identity: 1e7d52...                    whose state this is; made by the first `up`
-shards: {serving: 4}                   among how many stacks a section's entries are placed
+shards:                                among how many stacks a section's entries are placed, by environment
+  prod: {serving: 4}
 models:                                which versions are pinned, by environment and key
   prod:
     delay: {version: ..., sha256: ..., size: ..., source: ..., signature: {...}}
@@ -18,6 +19,7 @@ from typing import TypeVar
 
 import yaml
 
+from bedplate.shards import MOST
 from bedplate.signature import Signature
 
 VERSION = 1
@@ -48,7 +50,18 @@ class LockFile:
     identity: str | None = None
     models: Mapping[str, Mapping[str, Pin]] = field(default_factory=dict)
     images: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    shards: Mapping[str, int] = field(default_factory=dict)
+    shards: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def shards_of(self, environment: str, section: str) -> int | None:
+        """Among how many stacks a section is divided, None where it is not."""
+        return self.shards.get(environment, {}).get(section)
+
+    def with_shards(self, environment: str, section: str, count: int) -> LockFile:
+        """The same with a section divided among `count` stacks; among one is not divided."""
+        counts = {**self.shards.get(environment, {}), section: count}
+        kept = {name: number for name, number in counts.items() if number > 1}
+        shards = {**self.shards, environment: kept}
+        return replace(self, shards={name: found for name, found in shards.items() if found})
 
     def pinned(self, environment: str, model: str) -> Pin | None:
         return self.models.get(environment, {}).get(model)
@@ -69,7 +82,7 @@ def parse(text: str) -> LockFile:
             None if identity is None else str(identity),
             _each(data.get("models"), lambda pins: _each(pins, _pin)),
             _each(data.get("images"), lambda digests: _each(digests, str)),
-            _each(data.get("shards"), int),
+            _each(data.get("shards"), lambda counts: _each(counts, _count)),
         )
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise LockFileError(str(error).partition("\n")[0]) from error
@@ -81,7 +94,7 @@ def to_text(lock: LockFile) -> str:
     if lock.identity is not None:
         data["identity"] = lock.identity
     if lock.shards:
-        data["shards"] = dict(sorted(lock.shards.items()))
+        data["shards"] = {name: dict(sorted(found.items())) for name, found in sorted(lock.shards.items())}
     if lock.models:
         data["models"] = {
             environment: {key: _pin_data(pins[key]) for key in sorted(pins)}
@@ -105,6 +118,12 @@ def _each(data: object, read: Callable[..., Value]) -> dict[str, Value]:
     if not isinstance(data, dict):
         raise TypeError("expected a mapping")
     return {str(key): read(value) for key, value in data.items()}
+
+
+def _count(data: object) -> int:
+    if isinstance(data, bool) or not isinstance(data, int) or not 2 <= data <= MOST:
+        raise ValueError(f"shards: expected a number from 2 to {MOST}")
+    return data
 
 
 def _pin(data: Mapping[str, object]) -> Pin:

@@ -2,7 +2,8 @@
 
 <project>/
   bedplate.yaml, bedplate.lock
-  stacks/<section>/     Pulumi.yaml, Pulumi.<env>.yaml, graph.<env>.json, sources.<env>.json
+  stacks/<stack>/       Pulumi.yaml, Pulumi.<env>.yaml, graph.<env>.json, sources.<env>.json;
+                        a stack is a section, or one of its shards: serving, serving-3
   .bedplate/            never committed
     bedplate.schema.json  the copy that the spec's first line names, for editors
     bin/                launchers of our Pulumi plugins
@@ -69,14 +70,14 @@ class Workspace:
     def logs(self) -> Path:
         return self.private / "logs"
 
-    def stack(self, section: str) -> Path:
-        return self.stacks / section
+    def stack(self, name: str) -> Path:
+        return self.stacks / name
 
-    def graph(self, section: str, environment: str) -> Path:
-        return self.stack(section) / f"graph.{environment}.json"
+    def graph(self, stack: str, environment: str) -> Path:
+        return self.stack(stack) / f"graph.{environment}.json"
 
-    def sources(self, section: str, environment: str) -> Path:
-        return self.stack(section) / f"sources.{environment}.json"
+    def sources(self, stack: str, environment: str) -> Path:
+        return self.stack(stack) / f"sources.{environment}.json"
 
     def world(self, environment: str) -> LocalWorld:
         return LocalWorld(self.private / "world" / environment, _runtime_folder(self.root, environment))

@@ -41,6 +41,7 @@ VERBS = {
     "refresh": "look at the real world and record what drifted",
     "recover": "clean up after a command that was killed",
     "destroy": "take everything away",
+    "shards": "divide a section of many resources among several stacks",
     "env": "print the exports that bare `pulumi` needs",
     "doctor": "say what is missing on this machine and how to get it",
     "engine": "get the Pulumi engine",

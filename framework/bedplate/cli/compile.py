@@ -17,9 +17,9 @@ from bedplate.cli.project import find_workspace, refuse_unknown_versions, valid_
 )
 @click.pass_obj
 def command(folder: Path, as_json: bool, out: Path | None) -> None:
-    """Write one Pulumi project per section, with a graph for every environment. Needs no engine."""
-    from bedplate.compiler import compile_project
-    from bedplate.engine.stack_folder import write_stack_folder
+    """Write one Pulumi project per section, or per shard of it, with a graph for every environment. Needs no engine."""
+    from bedplate.compiler import compile_project, with_stacks
+    from bedplate.engine.stack_folder import compiled_before, write_stack_folder
 
     workspace = find_workspace(folder)
     target = type(workspace)(out.resolve()) if out else workspace
@@ -27,11 +27,12 @@ def command(folder: Path, as_json: bool, out: Path | None) -> None:
     projects = valid_projects(workspace)
     refuse_unknown_versions(projects.values())
     for project in projects.values():
-        compiled = compile_project(project)
-        for section, graph in compiled.graphs.items():
-            if graph.resources or target.graph(section, compiled.environment).exists():
-                write_stack_folder(target, graph, compiled.origins[section], compiled.files, compiled.backend)
-                written.append(f"{target.stack(section).name}/graph.{compiled.environment}.json")
+        before = compiled_before(target, project.environment.name)
+        compiled = with_stacks(compile_project(project), before)
+        for stack, graph in compiled.graphs.items():
+            if graph.resources or stack in before:
+                write_stack_folder(target, graph, compiled.origins[stack], compiled.files, compiled.backend)
+                written.append(f"{stack}/graph.{compiled.environment}.json")
     if as_json:
         terminal.data({"folder": str(target.stacks), "graphs": written})
         return

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from bedplate._resources import resource
 from bedplate.atomic import write_atomically
-from bedplate.compiler import BASE, Compiled, check, compile_project
+from bedplate.compiler import Compiled, check, compile_project
 from bedplate.diagnostics import Diagnostic, did_you_mean, merged, ordered, refuses
 from bedplate.errors import SpecError, StateError, UsageError
 from bedplate.graph import Graph, GraphError
+from bedplate.lockfile import LockFile
 from bedplate.private_folder import make_private_folder
-from bedplate.sections import KNOWN, SECTIONS, models
+from bedplate.sections import KNOWN, models
 from bedplate.spec.environments import Layer
 from bedplate.spec.inputs import read_inputs, read_lock, read_registry
 from bedplate.spec.load import load
@@ -182,6 +183,18 @@ def open_project(folder: Path, environment: str) -> OpenProject:
     return OpenProject(workspace, compile_project(project))
 
 
+def divided(folder: Path, environment: str, counts: Mapping[str, int]) -> tuple[OpenProject, LockFile]:
+    """The project as it is when its sections are divided among so many stacks, and the lock file that says so."""
+    workspace = find_workspace(folder)
+    project = _chosen(valid_projects(workspace), environment)
+    lock = project.inputs.lock
+    for section, count in counts.items():
+        lock = lock.with_shards(environment, section, count)
+    refuse_unknown_versions([project])
+    project = replace(project, inputs=replace(project.inputs, lock=lock))
+    return OpenProject(workspace, compile_project(project)), lock
+
+
 def _chosen(projects: Mapping[str, Project], environment: str) -> Project:
     if environment in projects:
         return projects[environment]
@@ -225,10 +238,11 @@ def open_applied(folder: Path, environment: str) -> OpenProject:
 
 
 def _compiled_before(workspace: Workspace, environment: str) -> Iterator[tuple[str, Graph]]:
-    for section in (BASE, *SECTIONS):
-        path = workspace.graph(section, environment)
-        if path.exists():
-            try:
-                yield section, Graph.from_json(path.read_bytes())
-            except GraphError as error:
-                raise StateError(f"{path}: {error}", hint="run `bedplate compile`, then try again") from error
+    from bedplate.engine.stack_folder import compiled_before
+
+    for stack in compiled_before(workspace, environment):
+        path = workspace.graph(stack, environment)
+        try:
+            yield stack, Graph.from_json(path.read_bytes())
+        except GraphError as error:
+            raise StateError(f"{path}: {error}", hint="run `bedplate compile`, then try again") from error

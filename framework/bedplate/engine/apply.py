@@ -12,13 +12,14 @@ from typing import Any
 
 from bedplate.engine import plan as plans
 from bedplate.engine.classify import classify
+from bedplate.engine.division import refuse_misplaced
 from bedplate.engine.identity import claim
 from bedplate.engine.plan import Change, Plan, StackPlan
 from bedplate.engine.pulumi import Event, Outcome
-from bedplate.engine.session import Session, Stack, make_stacks
+from bedplate.engine.session import LOOKS_AT_ONCE, Session, Stack, make_stacks, remove_stack
 from bedplate.engine.sources import pointed
 from bedplate.engine.state import NO_CHECKPOINT
-from bedplate.errors import ApplyFailed, EngineError, Interrupted, Refused, StalePlan
+from bedplate.errors import ApplyFailed, Interrupted, Refused, StalePlan
 
 OnStep = Callable[[Stack, Mapping[str, Any], str], None]
 """Told of every step of an apply: the stack, the step's metadata, and "begun", "done" or "failed"."""
@@ -27,8 +28,9 @@ OnStep = Callable[[Stack, Mapping[str, Any], str], None]
 def preview(session: Session, *, refresh: bool = False) -> Plan:
     """What `up` would change. Runs no engine for a stack whose record holds, or that was never applied."""
     session.refuse_unfinished()
+    refuse_misplaced(session)
     stacks = list(session.live_stacks())
-    with ThreadPoolExecutor(max_workers=max(1, len(stacks))) as pool:
+    with ThreadPoolExecutor(max_workers=LOOKS_AT_ONCE) as pool:
         made = list(pool.map(lambda stack: _preview_stack(session, stack, refresh), stacks))
     return Plan(session.project, session.environment, tuple(made))
 
@@ -39,34 +41,37 @@ def up(session: Session, plan: Plan, *, refresh: bool = False, on_step: OnStep |
     A stack that fails leaves the later ones as they are; running `up` again goes on from there.
     """
     claim(session.workspace)
-    planned = {stack.section: stack for stack in plan.stacks}
+    planned = {stack.stack: stack for stack in plan.stacks}
     stacks = list(session.live_stacks())
     make_stacks(session, stacks)
     for stack in stacks:
-        found = planned.get(stack.section)
+        found = planned.get(stack.key)
         if refresh or found is None or found.changes:
             _up_stack(session, stack, refresh, on_step)
         else:
             stack.state.record.write(found.facts)
+        if stack.former:
+            remove_stack(session, stack)
 
 
 def check_plan(session: Session, plan: Plan) -> None:
     """Raises StalePlan unless a saved plan describes this very spec, state, versions and secrets."""
-    now = {stack.section: session.facts(stack) for stack in session.live_stacks()}
-    then = {stack.section: stack.facts for stack in plan.stacks}
+    refuse_misplaced(session)
+    now = {stack.key: session.facts(stack) for stack in session.live_stacks()}
+    then = {stack.stack: stack.facts for stack in plan.stacks}
     if (plan.project, plan.environment) != (session.project, session.environment):
         raise StalePlan(f"the plan is for {plan.project} in {plan.environment}")
     if now.keys() != then.keys():
         raise StalePlan("the plan is about other stacks than there are now", hint=_AGAIN)
-    for section, facts in now.items():
+    for name, facts in now.items():
         for what, mine, planned in (
-            ("the spec", facts.graph, then[section].graph),
-            ("the state", facts.checkpoint, then[section].checkpoint),
-            ("the version of bedplate or of its engine", facts.versions, then[section].versions),
-            ("a secret", facts.secrets, then[section].secrets),
+            ("the spec", facts.graph, then[name].graph),
+            ("the state", facts.checkpoint, then[name].checkpoint),
+            ("the version of bedplate or of its engine", facts.versions, then[name].versions),
+            ("a secret", facts.secrets, then[name].secrets),
         ):
             if mine != planned:
-                raise StalePlan(f"{what} of {section} has changed since the plan was made", hint=_AGAIN)
+                raise StalePlan(f"{what} of {name} has changed since the plan was made", hint=_AGAIN)
 
 
 def refresh(session: Session, *, on_step: OnStep | None = None) -> list[Change]:
@@ -90,9 +95,7 @@ def destroy(session: Session, *, on_step: OnStep | None = None) -> None:
         stack.state.forget()
         outcome = _operate(session, stack, ("destroy", "--yes", "--skip-preview"), on_step)
         _raise_for(session, stack, outcome)
-        removed = session.pulumi.call(stack.folder, "stack", "rm", "--yes", stack.name, "--preserve-config")
-        if not removed.ok:
-            raise EngineError(f"{stack}: is empty, but its entry cannot be removed: {removed.text.strip()}")
+        remove_stack(session, stack)
 
 
 _AGAIN = "make the plan again with `bedplate plan --save`"
@@ -101,14 +104,14 @@ _AGAIN = "make the plan again with `bedplate plan --save`"
 def _preview_stack(session: Session, stack: Stack, refresh: bool) -> StackPlan:
     facts = session.facts(stack)
     if facts.checkpoint == NO_CHECKPOINT:
-        return StackPlan(stack.section, facts, plans.from_graph(stack.graph, stack.origins), 0)
+        return StackPlan(stack.key, facts, plans.from_graph(stack.graph, stack.origins), 0)
     if not refresh and facts == stack.state.record.read():
-        return StackPlan(stack.section, facts, (), len(stack.graph.resources))
+        return StackPlan(stack.key, facts, (), len(stack.graph.resources))
     arguments = ["preview", "--stack", stack.name, *(["--refresh"] if refresh else [])]
     outcome = session.pulumi.operate(stack.folder, *arguments)
     _raise_for(session, stack, outcome)
     changes, unchanged = plans.from_events(outcome.events, stack.section, stack.origins)
-    return StackPlan(stack.section, facts, changes, unchanged)
+    return StackPlan(stack.key, facts, changes, unchanged)
 
 
 def _up_stack(session: Session, stack: Stack, refresh: bool, on_step: OnStep | None) -> None:

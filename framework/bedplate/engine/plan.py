@@ -60,7 +60,7 @@ class Change:
 class StackPlan:
     """What would happen to one stack, and the facts that this was found from."""
 
-    section: str
+    stack: str
     facts: Facts
     changes: tuple[Change, ...]
     unchanged: int
@@ -241,7 +241,7 @@ def _stack_from_data(data: Mapping[str, Any]) -> StackPlan:
         Change(**{**change, "fields": tuple(FieldChange(**field) for field in change["fields"])})
         for change in data["changes"]
     )
-    return StackPlan(data["section"], Facts.from_data(data["facts"]), changes, data["unchanged"])
+    return StackPlan(data["stack"], Facts.from_data(data["facts"]), changes, data["unchanged"])
 
 
 def drift(metadata: Mapping[str, Any], section: str, origins: Mapping[str, Origin]) -> Change | None:

@@ -12,7 +12,7 @@ import yaml
 
 from bedplate.atomic import write_atomically
 from bedplate.backend import Backend
-from bedplate.compiler import Compiled
+from bedplate.compiler import Compiled, with_stacks
 from bedplate.engine.identity import check_identity
 from bedplate.engine.install import find_engine
 from bedplate.engine.launchers import engine_environment, write_launchers
@@ -21,8 +21,8 @@ from bedplate.engine.pulumi import Interruption, Pulumi
 from bedplate.engine.remote_state import RemoteState
 from bedplate.engine.secrets import fingerprint_key, fingerprints
 from bedplate.engine.sources import pointed, read_backend
-from bedplate.engine.stack_folder import write_stack_folder
-from bedplate.engine.state import Facts, FileState, State, record_of
+from bedplate.engine.stack_folder import compiled_before, remove_stack_folder, write_stack_folder
+from bedplate.engine.state import Facts, FileState, State, record_of, stacks_in
 from bedplate.errors import EngineError, Locked, StateError
 from bedplate.graph import Graph, Origin
 from bedplate.version import __version__
@@ -35,16 +35,25 @@ OURS = "bedplate:local:"
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One section in one environment: what it shall be, and the files of its state."""
+    """One section in one environment, or a shard of it: what it shall be, and the files of its state.
+
+    `former`: it is of an earlier division of its section, and shall be empty.
+    """
 
     graph: Graph
     origins: Mapping[str, Origin]
     state: State
     folder: Path
+    former: bool = False
 
     @property
     def section(self) -> str:
         return self.graph.section
+
+    @property
+    def key(self) -> str:
+        """What it is called in its project: the section's name, or that of one of its shards."""
+        return self.graph.stack
 
     @property
     def name(self) -> str:
@@ -52,7 +61,7 @@ class Stack:
         return self.graph.environment
 
     def __str__(self) -> str:
-        return f"stack {self.section} of {self.graph.environment}"
+        return f"stack {self.key} of {self.graph.environment}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,12 @@ def open_session(workspace: Workspace, compiled: Compiled) -> Session:
     backend = compiled.backend
     pulumi = Pulumi(engine.path, engine_environment(workspace, backend), Interruption())
     _refuse_to_leave_a_state(workspace, compiled, pulumi)
-    stacks = tuple(_stack(workspace, compiled, section, backend, pulumi) for section in compiled.graphs)
+    now = compiled.graphs.keys()
+    compiled = with_stacks(compiled, _known_stacks(workspace, compiled))
+    stacks = tuple(
+        replace(_stack(workspace, compiled, name, backend, pulumi), former=name not in now)
+        for name in compiled.graphs
+    )
     with ThreadPoolExecutor(max_workers=LOOKS_AT_ONCE) as pool:
         exist = list(pool.map(lambda stack: stack.state.exists(), stacks))
     check_identity(workspace, compiled.project, [stack.state for stack in stacks])
@@ -124,16 +138,26 @@ def open_session(workspace: Workspace, compiled: Compiled) -> Session:
     for stack, exists in zip(stacks, exist, strict=True):
         if stack.graph.resources or exists:
             write_stack_folder(workspace, stack.graph, stack.origins, compiled.files, backend)
+        elif stack.former:
+            remove_stack_folder(workspace, stack.key, stack.name)
     versions = {"bedplate": __version__, "engine": engine.version}
     return Session(workspace, compiled.project, compiled.environment, stacks, backend, pulumi, versions)
 
 
+def _known_stacks(workspace: Workspace, compiled: Compiled) -> set[str]:
+    """The stacks of this environment that somebody compiled or applied, whatever its sections' division is now."""
+    kept_stacks = stacks_in(
+        compiled.backend.folder or workspace.state, compiled.project, compiled.environment
+    )
+    return {*compiled_before(workspace, compiled.environment), *kept_stacks}
+
+
 def _refuse_what_nothing_applies(compiled: Compiled) -> None:
     """Raises EngineError for resources that neither bedplate's provider knows nor another that comes with it."""
-    for section, graph in compiled.graphs.items():
+    for name, graph in compiled.graphs.items():
         for resource in graph.resources:
             if not resource.type.startswith(OURS):
-                origin = compiled.origins[section].get(resource.name)
+                origin = compiled.origins[name].get(resource.name)
                 message = f"{resource.type} can be compiled, but this bedplate cannot apply it yet"
                 raise EngineError(
                     pointed(origin, message),
@@ -166,7 +190,7 @@ def _place(backend: Backend) -> str:
 def make_stacks(session: Session, stacks: Sequence[Stack]) -> None:
     """Makes the engine's entries for those stacks that have none, all at once."""
     new = [stack for stack in stacks if not stack.state.exists()]
-    with ThreadPoolExecutor(max_workers=max(1, len(new))) as pool:
+    with ThreadPoolExecutor(max_workers=LOOKS_AT_ONCE) as pool:
         list(pool.map(lambda stack: _make_stack(session, stack), new))
 
 
@@ -178,6 +202,18 @@ def _make_stack(session: Session, stack: Stack) -> None:
     stack.state.forget()
     if not made.ok and "already exists" not in made.text:
         raise EngineError(f"{stack}: cannot be made: {made.text.strip()}")
+
+
+def remove_stack(session: Session, stack: Stack) -> None:
+    """Removes the engine's entry of an empty stack, and the folder of one that is none any more."""
+    if stack.former:  # what was moved away left the engine's own entries behind
+        session.pulumi.operate(stack.folder, "destroy", "--yes", "--skip-preview", "--stack", stack.name)
+    removed = session.pulumi.call(stack.folder, "stack", "rm", "--yes", stack.name, "--preserve-config")
+    stack.state.forget()
+    if not removed.ok:
+        raise EngineError(f"{stack}: is empty, but its entry cannot be removed: {removed.text.strip()}")
+    if stack.former:
+        remove_stack_folder(session.workspace, stack.key, stack.name)
 
 
 def _forget_salt(config: Path) -> None:

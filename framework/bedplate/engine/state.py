@@ -8,6 +8,7 @@ checkpoint's hash, the versions that wrote it, a keyed fingerprint of each secre
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -101,6 +102,12 @@ def outputs(state: State) -> Mapping[str, Any]:
             found: Mapping[str, Any] = resource.get("outputs") or {}
             return found
     return {}
+
+
+def stacks_in(folder: Path, project: str, environment: str) -> list[str]:
+    """The stacks of a project that lie in the backend in `folder`, by what follows the project in their names."""
+    found = (folder / ".pulumi" / "stacks").glob(f"{glob.escape(project)}-*/{environment}.json")
+    return [path.parent.name.removeprefix(f"{project}-") for path in found]
 
 
 @dataclass(frozen=True, slots=True)

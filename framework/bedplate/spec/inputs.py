@@ -34,7 +34,11 @@ def read_lock(root: Path, files: SpecFiles) -> tuple[LockFile, SpecFiles, tuple[
     if not data:
         return LockFile(), files, ()
     try:
-        return parse(data.decode("utf-8")), files, ()
+        lock = parse(data.decode("utf-8"))
+        divided = {section for counts in lock.shards.values() for section in counts}
+        if unknown := sorted(divided - SECTIONS.keys()):
+            raise LockFileError(f"it divides {unknown[0]}, and there is no such section")
+        return lock, files, ()
     except (LockFileError, UnicodeDecodeError) as error:
         return LockFile(), files, (_damaged(str(error)),)
 

@@ -120,9 +120,9 @@ def load_graph(folder: Path, project: str, stack: str) -> Graph:
         raise EngineError(f"there is no {path.name} in {folder.name}/", hint=again) from None
     except (OSError, GraphError) as error:
         raise EngineError(f"{folder.name}/{path.name} cannot be used: {error}", hint=again) from error
-    if (f"{graph.project}-{graph.section}", graph.environment) != (project, stack):
+    if (f"{graph.project}-{graph.stack}", graph.environment) != (project, stack):
         raise EngineError(
-            f"{folder.name}/{path.name} is of {graph.project}-{graph.section} in {graph.environment}, "
+            f"{folder.name}/{path.name} is of {graph.project}-{graph.stack} in {graph.environment}, "
             f"not of {project} in {stack}",
             hint=again,
         )

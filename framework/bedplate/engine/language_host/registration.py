@@ -73,7 +73,7 @@ class Program:
 
     def _register_stack(self) -> str:
         graph = self.graph
-        name = f"{graph.project}-{graph.section}-{graph.environment}"
+        name = f"{graph.project}-{graph.stack}-{graph.environment}"
         request = resource_pb2.RegisterResourceRequest(type=STACK_TYPE, name=name, acceptSecrets=True)
         with _asked(name):
             return str(self.monitor.RegisterResource(request).urn)

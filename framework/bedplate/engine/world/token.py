@@ -14,6 +14,7 @@ from pathlib import Path
 from bedplate.engine.provider.kind import ResourceFailed
 from bedplate.engine.world.files import read_json, write_json
 from bedplate.graph import Json
+from bedplate.shards import without_shard
 
 FILE = "token.json"
 NO_PORT = 0  # of a service whose port was given to another
@@ -31,6 +32,10 @@ class Token:
     @property
     def id(self) -> str:
         return f"{self.name}@{self.generation}"
+
+    def is_of(self, urn: str) -> bool:
+        """Whether it is the token of that resource, which may have been moved between shards of its section."""
+        return _without_shard(self.urn) == _without_shard(urn)
 
     def having(self, **details: Json) -> Token:
         """The same token with some details replaced."""
@@ -71,12 +76,17 @@ def load(path: Path) -> Token | None:
 def claim(path: Path, urn: str) -> Token | None:
     """The token of an earlier try to create `urn`. Raises ResourceFailed if the object is somebody else's."""
     token = load(path)
-    if token is not None and token.urn != urn:
+    if token is not None and not token.is_of(urn):
         raise ResourceFailed(
             f"{token.name} exists already and is not managed by this project and stack (it is {token.urn})",
             f"if it is no longer wanted, destroy it where it was made; its token is {path}",
         )
     return token
+
+
+def _without_shard(urn: str) -> tuple[str, ...]:
+    stack, project, *rest = urn.split("::")
+    return stack, without_shard(project), *rest
 
 
 def _damaged(path: Path) -> ResourceFailed:

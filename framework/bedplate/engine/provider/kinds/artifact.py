@@ -108,7 +108,7 @@ class Artifact:
 
     def find(self, context: Context) -> str | None:
         owned = token.load(store.token_path(_world(context), _name(context.urn)))
-        return owned.id if owned is not None and owned.urn == context.urn else None
+        return owned.id if owned is not None and owned.is_of(context.urn) else None
 
     def _store(self, context: Context, world: LocalWorld, owned: Token, inputs: Mapping[str, Json]) -> None:
         """The bytes first, then the token that names them; what it named before goes if nobody needs it."""

@@ -125,7 +125,7 @@ class Service:
     def find(self, context: Context) -> str | None:
         services = (_world(context).root / "services").glob(f"*/{token.FILE}")
         found = (token.load(path) for path in sorted(services))
-        return next((owned.id for owned in found if owned is not None and owned.urn == context.urn), None)
+        return next((owned.id for owned in found if owned is not None and owned.is_of(context.urn)), None)
 
     def _attempt(self, context: Context, world: LocalWorld, owned: Token, wanted: ServiceInputs) -> Attempt:
         def progress(line: str) -> None:

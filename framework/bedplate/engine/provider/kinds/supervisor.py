@@ -99,7 +99,7 @@ class Supervisor:
 
     def find(self, context: Context) -> str | None:
         owned = supervision.owner(_world(context))
-        return owned.id if owned is not None and owned.urn == context.urn else None
+        return owned.id if owned is not None and owned.is_of(context.urn) else None
 
 
 def _world(context: Context) -> LocalWorld:
