@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from bedplate.backend import Backend
 from bedplate.diagnostics import Diagnostic, refuses
 from bedplate.graph import Graph, Origin, secret_refs
-from bedplate.link import link
+from bedplate.link import givers, link
 from bedplate.sections import SECTIONS
 from bedplate.spec.project import Project
 from bedplate.spec_files import SpecFiles
@@ -67,6 +67,11 @@ def compile_project(project: Project) -> Compiled:
         project.inputs.spec,
         _backend(project),
     )
+
+
+def gifts(project: Project) -> Mapping[str, tuple[str, ...]]:
+    """For the addresses of entries, those of the entries that give them something."""
+    return givers(_yielded(project))
 
 
 def _backend(project: Project) -> Backend:

@@ -167,6 +167,13 @@ def layered_project(folder: Path, environment: str) -> tuple[Project, tuple[Laye
     return project, read.layers[environment]
 
 
+def compiled_offline(folder: Path, environment: str) -> tuple[Project, Compiled]:
+    """The project in one environment, and what it compiles to. Raises SpecError, UsageError; asks nobody."""
+    project = _chosen(valid_projects(find_workspace(folder)), environment)
+    refuse_unknown_versions([project])
+    return project, compile_project(project)
+
+
 def open_project(folder: Path, environment: str) -> OpenProject:
     """The project, compiled for one environment. Raises SpecError, UsageError; EngineError of a registry."""
     workspace = find_workspace(folder)
