@@ -35,6 +35,7 @@ VERBS = {
     "lock": "move the pinned versions of models, and show what changed",
     "compile": "write the Pulumi projects of every environment under stacks/",
     "graph": "draw what the spec becomes in one environment",
+    "policies": "list the policies that hold, and test the team's own",
     "plan": "show what `up` would change",
     "up": "make the world as the spec says",
     "status": "what runs, where, and how healthy it is",
