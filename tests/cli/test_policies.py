@@ -126,15 +126,21 @@ def test_a_rule_without_a_test_is_a_warning(project: Path, capsys: pytest.Captur
         "ACME001  nothing is large  (rules/large.yaml)\n"
         "  warning  nothing tests it: write rules/tests/large.yaml\n"
         "\n"
-        "0 tests, 1 policy is not tested\n"
+        "0 tests, 1 warning\n"
     )
 
 
 def test_a_file_that_is_no_test_is_exit_code_one(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "rules" / "tests" / "lrge.yaml").write_text(TESTS)
     said = answer(capsys, 1, project, "--test")
-    assert "error: rules/tests/lrge.yaml is no test: there is no rule lrge.yaml or lrge.py" in said
-    assert said.endswith("0 tests, 1 policy is not tested, 1 file is no test\n")
+    assert said == (
+        "ACME001  nothing is large  (rules/large.yaml)\n"
+        "  warning  nothing tests it: write rules/tests/large.yaml\n"
+        "error  rules/tests/lrge.yaml is no test\n"
+        "       there is no rule lrge.yaml or lrge.py that it could test\n"
+        "\n"
+        "0 tests, 1 warning, 1 file is no test\n"
+    )
 
 
 def test_the_tests_as_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

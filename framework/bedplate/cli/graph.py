@@ -26,7 +26,7 @@ ENDINGS = {".svg": "svg", ".json": "json"}
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="Of the picture.  [default: what FILE's ending says, else mermaid]",
+    help="How the picture is written.  [default: as FILE's ending says, else mermaid]",
 )
 @options.as_json
 @click.option(
@@ -48,8 +48,8 @@ def command(
     """Draw the entries of the spec, the resources that they become, and what uses what, stack by stack.
 
     With ADDRESS, such as serving.delay or serving, only that, what it uses, and what uses it. Mermaid is
-    shown by GitHub, GitLab and many editors; svg is a picture by itself. The same spec gives the same
-    bytes. Needs no engine, no network and no browser.
+    shown by GitHub, GitLab and many editors; svg is a picture by itself, and the clearer one of many
+    entries. The same spec gives the same bytes. Needs no engine, no network and no browser.
     """
     from bedplate.cli.project import compiled_offline
     from bedplate.picture.model import NotInPicture, narrowed, picture

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from bedplate.policies.policy import Policy
     from bedplate.policies.trials import Outcome, Report, Tried
 
-STYLES = {"error": "bad", "warning": "change"}
-
 
 @click.command("policies", short_help="list the policies that hold, and test the team's own")
 @click.option(
@@ -58,9 +56,8 @@ def _list(policed: Policed, *, as_json: bool) -> None:
     shown = [(policy, where) for policy, where in holding if where]
     width = max((len(policy.code) for policy, _ in shown), default=0)
     for policy, where in shown:
-        level = terminal.paint(policy.level.ljust(7), STYLES[policy.level])
         code = terminal.paint(policy.code.ljust(width), "name")
-        terminal.line(f"{code}  {level}  {terminal.escaped(policy.title)}")
+        terminal.line(f"{code}  {policy.level:7}  {terminal.escaped(policy.title)}")
         everywhere = len(where) == len(policed.environments) > 1
         places = "everywhere" if everywhere else f"in {', '.join(where)}"
         terminal.line(
@@ -139,7 +136,8 @@ def _report(report: Report) -> Iterator[str]:
         if tried.untested:
             yield f"  {terminal.paint('warning', 'change')}  {tried.untested}: {terminal.escaped(_cure(tried))}"
     for file, why in report.problems.items():
-        yield f"{terminal.paint('error', 'bad')}: {terminal.escaped(f'{file} is no test: {why}')}"
+        yield f"{terminal.paint('error', 'bad')}  {terminal.escaped(file)} is no test"
+        yield f"       {terminal.escaped(why)}"
 
 
 def _outcome(outcome: Outcome, tried: Tried) -> Iterator[str]:
@@ -163,8 +161,8 @@ def _summary(report: Report) -> str:
     tests = len(report.outcomes)
     parts = [_counted(tests, "test", "tests")]
     parts += [f"{report.failed} failed"] if report.failed else ["all passed"] if tests else []
-    untested = sum(bool(tried.untested) for tried in report.tried)
-    parts += [_counted(untested, "policy is not tested", "policies are not tested")] if untested else []
+    warnings = sum(bool(tried.untested) for tried in report.tried)
+    parts += [_counted(warnings, "warning", "warnings")] if warnings else []
     broken = len(report.problems)
     parts += [_counted(broken, "file is no test", "files are no tests")] if broken else []
     return ", ".join(parts)

@@ -154,6 +154,9 @@ def _read(root: Path, file: str, policy: Policy) -> list[Trial]:
         return [*_trials(node, policy.applies)]
     except OutsideProject as error:
         raise Unusable("it leads outside the project") from error
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise Unusable(f"{line}{error.problem}") from error
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise Unusable(" ".join(str(error).split())) from error
 
