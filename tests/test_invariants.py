@@ -28,7 +28,9 @@ PLACES = [
 ]
 
 
-def test_graphs_are_the_same_bytes_under_any_hash_seed_locale_zone_and_folder(tmp_path: Path) -> None:
+def test_graphs_and_pictures_are_the_same_bytes_under_any_hash_seed_locale_zone_and_folder(
+    tmp_path: Path,
+) -> None:
     seen = []
     for number, environment in enumerate(PLACES):
         folder = tmp_path / str(number)

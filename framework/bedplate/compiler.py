@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from bedplate.backend import Backend
 from bedplate.diagnostics import Diagnostic, refuses
 from bedplate.graph import Graph, Origin, secret_refs
-from bedplate.link import link
+from bedplate.link import givers, link
 from bedplate.sections import SECTIONS
 from bedplate.shards import parts, placed, stack_name
 from bedplate.spec.project import Project
@@ -96,6 +96,11 @@ def in_order(stacks: Iterable[str]) -> list[str]:
     """Stacks in the order of application: their sections' order, then their shards' numbers."""
     sections = (BASE, *SECTIONS)
     return sorted(stacks, key=lambda stack: (sections.index(parts(stack)[0]), parts(stack)[1] or 0))
+
+
+def gifts(project: Project) -> Mapping[str, tuple[str, ...]]:
+    """For the addresses of entries, those of the entries that give them something."""
+    return givers(_yielded(project))
 
 
 def _backend(project: Project) -> Backend:

@@ -26,6 +26,23 @@ def link(yielded: Mapping[str, Iterable[Yielded]]) -> dict[str, tuple[Workload, 
     }
 
 
+def givers(yielded: Mapping[str, Iterable[Yielded]]) -> dict[str, tuple[str, ...]]:
+    """For the address of each workload, those of the entries whose contributions `link` gives it."""
+    everything = {section: tuple(items) for section, items in yielded.items()}
+    homes = {
+        item.key: f"{section}.{item.key}"
+        for section, items in everything.items()
+        for item in items
+        if isinstance(item, ModelVersion)
+    }
+    return {
+        item.address: tuple(homes[m.key] for m in item.models if isinstance(m, ModelRef))
+        for items in everything.values()
+        for item in items
+        if isinstance(item, Service)
+    }
+
+
 def _linked(workload: Workload, versions: Mapping[str, ServedModel]) -> Workload:
     if not isinstance(workload, Service):
         return workload

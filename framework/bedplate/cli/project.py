@@ -20,7 +20,7 @@ from bedplate.sections import KNOWN, models
 from bedplate.spec.environments import Layer
 from bedplate.spec.inputs import read_inputs, read_lock, read_registry
 from bedplate.spec.load import load
-from bedplate.spec.project import Project
+from bedplate.spec.project import Environment, Project
 from bedplate.spec.project_files import open_regular
 from bedplate.spec.references import Facts
 from bedplate.spec.validate import cross_checks, validate
@@ -130,14 +130,54 @@ def _policies(projects: Mapping[str, Project], root: Path, code: bool) -> tuple[
     """Breaches of the built-in policies and the team's, in what the projects compile to."""
     from bedplate import policies
 
-    team: tuple[Policy, ...] = ()
-    damage: tuple[Diagnostic, ...] = ()
-    any_project = next(iter(projects.values()), None)
-    if any_project is not None and any_project.policies is not None:
-        team, damage = policies.of_team(root, any_project.policies, code=code)
-        damage = tuple(replace(d, span=any_project.span(d.path)) for d in damage)
+    team, damage = _of_team(projects, root, code)
     breaches = merged({name: [*policies.check(compile_project(p), p, team)] for name, p in projects.items()})
     return (*damage, *breaches)
+
+
+def _of_team(
+    projects: Mapping[str, Project], root: Path, code: bool
+) -> tuple[tuple[Policy, ...], tuple[Diagnostic, ...]]:
+    """The team's policies, and what is wrong with their files, at the place that names their folder."""
+    from bedplate import policies
+
+    any_project = next(iter(projects.values()), None)
+    if any_project is None or any_project.policies is None:
+        return (), ()
+    team, damage = policies.of_team(root, any_project.policies, code=code)
+    return team, tuple(replace(d, span=any_project.span(d.path)) for d in damage)
+
+
+@dataclass(frozen=True, slots=True)
+class Policed:
+    """Where the team's policies lie, and what they are. `folder` is empty where the spec names none.
+
+    `left_out`: files of policies in Python, where no code may run.
+    """
+
+    root: Path
+    folder: str
+    environments: Mapping[str, Environment]
+    team: tuple[Policy, ...]
+    damage: tuple[Diagnostic, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def read_policies(folder: Path, environment: str | None = None, *, code: bool = True) -> Policed:
+    """The team's policies, by the spec's text alone: its models may be missing. Raises SpecError, UsageError."""
+    loaded = load(find_workspace(folder).spec)
+    validated = validate(loaded)
+    if refuses(validated.diagnostics):
+        raise SpecError(validated.diagnostics)
+    projects = validated.projects
+    if environment is not None:
+        projects = {environment: _chosen(projects, environment)}
+    team, damage = _of_team(projects, loaded.folder, code)
+    where = next((project.policies for project in projects.values()), None) or ""
+    environments = {name: project.environment for name, project in sorted(projects.items())}
+    rules = (loaded.folder / where).glob("[!._]*.py") if where and not code else ()
+    left_out = tuple(sorted(f"{where}/{rule.name}" for rule in rules))
+    return Policed(loaded.folder, where, environments, team, damage, left_out)
 
 
 def _facts(project: Project) -> Facts:
@@ -166,6 +206,13 @@ def layered_project(folder: Path, environment: str) -> tuple[Project, tuple[Laye
     read = _read(find_workspace(folder).spec)
     project = _chosen(_valid(read), environment)
     return project, read.layers[environment]
+
+
+def compiled_offline(folder: Path, environment: str) -> tuple[Project, Compiled]:
+    """The project in one environment, and what it compiles to. Raises SpecError, UsageError; asks nobody."""
+    project = _chosen(valid_projects(find_workspace(folder)), environment)
+    refuse_unknown_versions([project])
+    return project, compile_project(project)
 
 
 def open_project(folder: Path, environment: str) -> OpenProject:

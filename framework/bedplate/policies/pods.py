@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bedplate.compiler import Compiled
 from bedplate.graph import Resource, Value
-from bedplate.policies.policy import Breach, Policy, resources
+from bedplate.policies.policy import Applies, Breach, Policy, resources
 from bedplate.spec.project import Environment
 
 _KINDS = ("Pod", "Deployment", "Rollout", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob")
@@ -178,6 +178,6 @@ def _texts(value: Value | None) -> list[str]:
 
 
 POLICIES = (
-    Policy("BP710", "pods are restricted", _restricted),
-    Policy("BP711", "pods are sound", _practice),
+    Policy("BP710", "pods are restricted", _restricted, applies=Applies("kubernetes:*")),
+    Policy("BP711", "pods are sound", _practice, applies=Applies("kubernetes:*")),
 )

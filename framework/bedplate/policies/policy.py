@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
 
 from bedplate.compiler import Compiled
-from bedplate.diagnostics import Diagnostic, PathKey
+from bedplate.diagnostics import Diagnostic, PathKey, Severity
 from bedplate.graph import Resource
 from bedplate.spec.project import Environment, Project
+
+MODES = ("development", "production")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +29,47 @@ class Breach:
     field: tuple[PathKey, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Applies:
+    """What a policy is about: resources of a type, environments of a mode (any where None) and name."""
+
+    type: str = "*"
+    mode: str | None = None
+    environment: str = "*"
+
+    def to(self, name: str, mode: str, target: str) -> bool:
+        """Whether anything that it is about can be in an environment."""
+        possible = target == "kubernetes" or not self.type.startswith("kubernetes:")
+        return possible and self.mode in (None, mode) and fnmatchcase(name, self.environment)
+
+    def covers(self, resource: Mapping[str, Any], environment: Mapping[str, Any]) -> bool:
+        """Whether it is about a resource, given as plain data as its environment is."""
+        return (
+            fnmatchcase(resource["type"], self.type)
+            and self.mode in (None, environment["mode"])
+            and fnmatchcase(environment["name"], self.environment)
+        )
+
+
 Check = Callable[[Compiled, Environment], Iterator[Breach]]
+Rule = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[str]]
+"""A rule over one resource and its environment, as plain data: a message for each thing that is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`code` is BP7xx of a built-in one; a team's codes begin with letters of its own. `origin` is its file."""
+    """`code` is BP7xx of a built-in one; a team's codes begin with letters of its own.
+
+    `origin` is the file of a team's, `rule` what it says of one resource, for its tests.
+    """
 
     code: str
     title: str
     check: Check
     origin: str = "built in"
+    applies: Applies = Applies()
+    level: Severity = "error"
+    rule: Rule | None = None
 
 
 def resources(compiled: Compiled, *kinds: str) -> Iterator[tuple[str, Resource]]:
@@ -62,5 +96,6 @@ def located(policy: Policy, breach: Breach, compiled: Compiled, project: Project
         path,
         project.span(path, at_key=not breach.field),
         breach.help,
+        policy.level,
         environment=environment,
     )

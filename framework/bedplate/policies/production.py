@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from bedplate.compiler import Compiled
 from bedplate.graph import Value
-from bedplate.policies.policy import Breach, Policy, resources
+from bedplate.policies.policy import Applies, Breach, Policy, resources
 from bedplate.spec.project import Environment
 
 _WORKLOADS = ("Deployment", "Rollout")
@@ -92,9 +92,11 @@ def _images(value: Value) -> Iterator[str]:
             yield from _images(item)
 
 
+_PRODUCTION = Applies(mode="production")
+_OBJECTS = Applies("kubernetes:*", mode="production")
 POLICIES = (
-    Policy("BP701", "production keeps its state where everybody shares it", _state),
-    Policy("BP702", "production runs images by digest", _digests),
-    Policy("BP703", "production changes through gates", _gates),
-    Policy("BP704", "production survives a drained node", _replicas),
+    Policy("BP701", "production keeps its state where everybody shares it", _state, applies=_PRODUCTION),
+    Policy("BP702", "production runs images by digest", _digests, applies=_OBJECTS),
+    Policy("BP703", "production changes through gates", _gates, applies=_OBJECTS),
+    Policy("BP704", "production survives a drained node", _replicas, applies=_OBJECTS),
 )

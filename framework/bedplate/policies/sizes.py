@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from bedplate.compiler import Compiled
 from bedplate.graph import Resource, Value, encode
-from bedplate.policies.policy import Breach, Policy, resources
+from bedplate.policies.policy import Applies, Breach, Policy, resources
 from bedplate.spec.project import Environment
 
 _LABEL_LENGTH, _ANNOTATIONS_BYTES, _DATA_BYTES = 63, 256 * 1024, 1024 * 1024
@@ -57,4 +57,4 @@ def _map(value: Value | None) -> Mapping[str, Value]:
     return value if isinstance(value, Mapping) else {}
 
 
-POLICIES = (Policy("BP712", "objects fit the API server", _sizes),)
+POLICIES = (Policy("BP712", "objects fit the API server", _sizes, applies=Applies("kubernetes:*")),)

@@ -5,12 +5,15 @@
     code: ACME001
     title: every service says which team owns it
     help: add the label team in kubernetes.patches
+    level: warning                        left out: error
     applies: {type: "kubernetes:apps/v1:*", mode: production}
     schema: {type: object, ...}           draft-07, of the resource's properties
 
-`RULE.py` is one that a schema cannot say: CODE, TITLE, HELP, and `check(resource, environment)`, which is given
+`RULE.py` is one that a schema cannot say: CODE, TITLE, HELP, LEVEL, and `check(resource, environment)`, which is given
 plain data (a resource's name, type and properties; an environment's name, target and mode) and yields a
 message for each thing that is wrong.
+
+What lies in its folder `tests` is for trials.py.
 """
 
 from __future__ import annotations
@@ -18,8 +21,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -28,13 +30,13 @@ from typing import Any
 import yaml
 
 from bedplate.compiler import Compiled
-from bedplate.diagnostics import Diagnostic
+from bedplate.diagnostics import Diagnostic, Severity, dotted
 from bedplate.graph import Resource, encode
-from bedplate.policies.policy import Breach, Policy, resources
+from bedplate.policies.policy import MODES, Applies, Breach, Policy, Rule, resources
 from bedplate.spec.project import Environment
 
 CODE = re.compile(r"(?!BP)[A-Z]{2,10}[0-9]{3}")
-_KEYS = frozenset({"code", "title", "help", "applies", "schema"})
+_KEYS = frozenset({"code", "title", "help", "level", "applies", "schema"})
 _APPLIES = frozenset({"type", "mode", "environment"})
 
 
@@ -80,33 +82,39 @@ def _schema_rule(path: Path, name: str) -> Policy:
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise Unusable(" ".join(str(error).split())) from error
     if not isinstance(rule, dict) or not {"code", "title", "schema"} <= rule.keys() <= _KEYS:
-        raise Unusable(f"it is a mapping of {', '.join(sorted(_KEYS))}; help and applies may be left out")
+        raise Unusable(
+            f"it is a mapping of {', '.join(sorted(_KEYS))}; help, level and applies may be left out"
+        )
     applies = rule.get("applies", {})
     if not isinstance(applies, dict) or not applies.keys() <= _APPLIES:
         raise Unusable(f"applies is a mapping of {', '.join(sorted(_APPLIES))}")
+    if applies.get("mode") not in (None, *MODES):
+        raise Unusable(f"applies.mode is one of {', '.join(MODES)}")
     try:
         Draft7Validator.check_schema(rule["schema"])
     except SchemaError as error:
         raise Unusable(f"its schema: {error.message}") from error
     validator = Draft7Validator(rule["schema"], registry=Registry())  # which looks nothing up elsewhere
 
+    about = Applies(**{key: str(value) for key, value in applies.items()})
+
     def check(resource: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterator[str]:
-        if _applies(applies, resource, environment) and not validator.is_valid(resource["properties"]):
+        if about.covers(resource, environment) and not validator.is_valid(resource["properties"]):
             yield str(rule["title"])
+
+    def in_detail(resource: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterator[str]:
+        if about.covers(resource, environment):
+            for error in validator.iter_errors(resource["properties"]):
+                yield f"{dotted((*error.absolute_path,)) or 'properties'}: {error.message}"
 
     return Policy(
         _code(rule["code"]),
         str(rule["title"]),
         partial(_each, check, str(rule.get("help", ""))),
         name,
-    )
-
-
-def _applies(applies: Mapping[str, Any], resource: Mapping[str, Any], environment: Mapping[str, Any]) -> bool:
-    return (
-        fnmatchcase(resource["type"], str(applies.get("type", "*")))
-        and applies.get("mode", environment["mode"]) == environment["mode"]
-        and fnmatchcase(environment["name"], str(applies.get("environment", "*")))
+        about,
+        _level(rule.get("level", "error")),
+        in_detail,
     )
 
 
@@ -130,6 +138,8 @@ def _python_rule(path: Path, name: str) -> Policy:
         str(getattr(module, "TITLE", path.stem)),
         partial(_each, check, str(getattr(module, "HELP", ""))),
         name,
+        level=_level(getattr(module, "LEVEL", "error")),
+        rule=check,
     )
 
 
@@ -139,8 +149,16 @@ def _code(code: object) -> str:
     return code
 
 
+def _level(level: object) -> Severity:
+    if level == "warning":
+        return "warning"
+    if level == "error":
+        return "error"
+    raise Unusable(f"its level {level!r} is neither error nor warning")
+
+
 def _each(
-    check: Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[str]],
+    check: Rule,
     help_text: str,
     compiled: Compiled,
     environment: Environment,

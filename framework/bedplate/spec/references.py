@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
@@ -197,6 +197,14 @@ def none_here(text: str) -> str:
             within = (opening.start(), length)
             raise ReferenceProblem("BP107", "a reference cannot stand here", _LITERAL, within)
     return text.replace("$${", "${")
+
+
+def named_entries(text: str) -> Iterator[tuple[str, str]]:
+    """The section and the entry of each reference in a text; what is no entry's is for the caller to know."""
+    for found in re.finditer(r"\$\$\{|\$\{([^}]*)\}", text):
+        section, *names = (found[1] or "").split(".")
+        if len(names) > 1:
+            yield section, names[0]
 
 
 def _unknown(reference: str, sections: Map | None) -> NoReturn:

@@ -1,0 +1,6 @@
+CODE = "ACME009"
+LEVEL = "fatal"
+
+
+def check(resource, environment):
+    yield from ()
