@@ -127,7 +127,9 @@ class Artifact:
                 store.place(world, partial, sha256)
                 told = {key: inputs[key] for key in _FROM if key in inputs}
                 token.save(store.token_path(world, owned.name), owned.having(**told, sha256=sha256))
-                if "sha256" in owned.details:  # a new one leaves nothing behind, and a look goes over them all
+                if (
+                    "sha256" in owned.details
+                ):  # a new one leaves nothing behind, and a look goes over them all
                     store.collect_garbage(world)
         finally:
             partial.unlink(missing_ok=True)
