@@ -13,13 +13,14 @@ from urllib.parse import unquote
 
 import orjson
 
-from bedplate.runtime.server import auth, log
+from bedplate.runtime.server import auth, compression, log
 from bedplate.runtime.server.config import Config
-from bedplate.runtime.server.infer import Refused
+from bedplate.runtime.server.infer import Answer
 from bedplate.runtime.server.metrics import UNKNOWN, Metrics
 from bedplate.runtime.server.model import RUN_ERRORS
 from bedplate.runtime.server.readiness import Readiness
-from bedplate.runtime.server.runner import Runner
+from bedplate.runtime.server.refused import Refused, refuse
+from bedplate.runtime.server.runner import Form, Runner
 
 # ASGI's own types: what a server hands an application is untyped by its specification.
 Scope = MutableMapping[str, object]
@@ -29,11 +30,15 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _JSON = (b"content-type", b"application/json")
+_BINARY = (b"content-type", b"application/octet-stream")
+_JSON_LENGTH = b"inference-header-content-length"
+_PLAIN = Form()
 _RETRY = (b"retry-after", b"1")
 _OUTCOMES = {408: "timeout", 499: "disconnected", 503: "shed", 500: "failed"}
 # Bodies still arriving may hold this many times the limit of one body, together.
 _ARRIVING_BODIES = 4
 _LONGEST_ID = 128
+_LONGEST_NUMBER = 15
 
 
 class _Disconnected(Exception):
@@ -107,8 +112,8 @@ class Front:
         extra: tuple[tuple[bytes, bytes], ...] = ((b"x-request-id", request_id.encode()),)
         status = 200
         try:
-            body = await self._answer(target, headers, receive, request_id)
-            await _send(send, status, body, extra)
+            answer = await self._answer(target, headers, receive, request_id)
+            await _send_answer(send, answer, extra)
         except Refused as error:
             status = error.status
             await _error(send, status, str(error), extra)
@@ -136,11 +141,11 @@ class Front:
         headers: Mapping[bytes, bytes],
         receive: Receive,
         request_id: str,
-    ) -> bytes:
+    ) -> Answer:
         pair = self._readiness.find(*target)
         if pair is None:
             raise Refused(404, _not_found(*target, known=bool(self._readiness.versions(target[0]))))
-        _check_headers(headers)
+        form = _form(headers)
         model = self._readiness.models.get(pair)
         if model is None:
             raise _Failed(503, "the model is not ready")
@@ -150,7 +155,7 @@ class Front:
         self._in_flight += 1
         self._metrics.in_flight(1)
         try:
-            return await self._runner.answer(model, body, request_id)
+            return await self._runner.answer(model, body, form, request_id)
         except MemoryError as error:
             raise _Failed(503, "out of memory", "out of memory") from error
         except RUN_ERRORS as error:
@@ -210,14 +215,19 @@ def _not_found(name: str, version: str | None, *, known: bool) -> str:
     return f"unknown version {version[:80]!r} of model {name!r}"
 
 
-def _check_headers(headers: Mapping[bytes, bytes]) -> None:
+def _form(headers: Mapping[bytes, bytes]) -> Form:
+    """What the headers say of the body; raises Refused for what is not taken."""
     kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
-    if kind != b"application/json":
-        raise Refused(415, "the content type must be application/json")
-    if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
-        raise Refused(415, "compressed requests are not accepted")
-    if b"inference-header-content-length" in headers:
-        raise Refused(415, "the binary tensor extension is not accepted; send data as JSON")
+    announced = headers.get(_JSON_LENGTH)
+    if kind != b"application/json" and (announced is None or kind != b"application/octet-stream"):
+        binary = "application/octet-stream with the header Inference-Header-Content-Length"
+        raise Refused(415, f"the content type must be application/json, or {binary}")
+    encoding, accepted = compression.encoding_of(headers), compression.accepted(headers)
+    if announced is None:
+        return _PLAIN if encoding is None and accepted is None else Form(None, encoding, accepted)
+    if not announced.isdigit() or len(announced) > _LONGEST_NUMBER:
+        refuse("Inference-Header-Content-Length must be a whole number from 0")
+    return Form(int(announced), encoding, accepted)
 
 
 def _request_id(headers: Mapping[bytes, bytes]) -> str:
@@ -235,7 +245,22 @@ async def _error(send: Send, status: int, message: str, extra: tuple[tuple[bytes
     await _send(send, status, body, extra)
 
 
-async def _send(send: Send, status: int, body: bytes, extra: tuple[tuple[bytes, bytes], ...]) -> None:
-    headers = [_JSON, (b"content-length", b"%d" % len(body)), *extra]
+async def _send_answer(send: Send, answer: Answer, extra: tuple[tuple[bytes, bytes], ...]) -> None:
+    kind = _JSON
+    if answer.json_bytes is not None:
+        kind, extra = _BINARY, (*extra, (_JSON_LENGTH, b"%d" % answer.json_bytes))
+    if answer.encoding is not None:
+        extra = (*extra, (b"content-encoding", answer.encoding.encode()), (b"vary", b"accept-encoding"))
+    await _send(send, 200, answer.body, extra, kind)
+
+
+async def _send(
+    send: Send,
+    status: int,
+    body: bytes,
+    extra: tuple[tuple[bytes, bytes], ...],
+    kind: tuple[bytes, bytes] = _JSON,
+) -> None:
+    headers = [kind, (b"content-length", b"%d" % len(body)), *extra]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

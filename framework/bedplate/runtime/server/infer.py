@@ -1,9 +1,8 @@
-"""The Open Inference Protocol v2 in JSON: a request's bytes to arrays, a model's arrays to bytes.
+"""The Open Inference Protocol v2: a request's bytes to arrays, a model's arrays to an answer's bytes.
 
 Every rule of a request is checked here, by hand, before an array of its size exists: there is no
-silent cast, no default for what is missing, and no member that is taken twice. Data may be nested
-or flat. JSON has no NaN and no infinity: an output that holds one is answered with 422, naming it,
-as the request was understood and has no answer that could be written.
+silent cast, no default for what is missing, and no member that is taken twice. A tensor comes and goes
+as JSON (json_data) or as bytes behind the JSON (binary_data), each as its request says.
 """
 
 from __future__ import annotations
@@ -12,25 +11,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import NoReturn, Protocol
+from typing import Protocol
 
-import numpy as np
 import orjson
 
+from bedplate.runtime.server import binary_data, json_data
 from bedplate.runtime.server.config import Limits
 from bedplate.runtime.server.model import Array, Tensor
+from bedplate.runtime.server.refused import Refused, refuse, shown
 
-_FLOATS = frozenset({"FP32", "FP64"})
-_NO_JSON_FORM = frozenset({"FP16"})
 _SCALARS = frozenset({str, int, float, bool})
-_JSON_TYPES: Mapping[str, frozenset[type]] = {
-    "BOOL": frozenset({bool}),
-    "BYTES": frozenset({str}),
-    "FP32": frozenset({int, float}),
-    "FP64": frozenset({int, float}),
-    **{f"{sign}INT{bits}": frozenset({int}) for sign in ("", "U") for bits in (8, 16, 32, 64)},
-}
-_DATATYPES = frozenset(_JSON_TYPES) | _NO_JSON_FORM | {"BF16"}
+_SIZE = "binary_data_size"
 
 
 class Signature(Protocol):
@@ -46,84 +37,125 @@ class Signature(Protocol):
     def outputs(self) -> Sequence[Tensor]: ...
 
 
-class Refused(Exception):
-    """A request that is answered with an error: the status, and what the client is told."""
+@dataclass(frozen=True)
+class Wanted:
+    """An output that a request asks for, as JSON or as bytes."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+    tensor: Tensor
+    binary: bool
 
 
 @dataclass(frozen=True)
 class Request:
+    """What is to be run. `id` is the client's own name of it."""
+
     id: str | None
     feeds: Mapping[str, Array]
-    outputs: Sequence[Tensor]
+    outputs: Sequence[Wanted]
 
 
-def read(body: bytes | bytearray, signature: Signature, limits: Limits) -> Request:
-    """Parse and check a request; raises Refused."""
-    try:
-        tree = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Refused(400, f"the request is not valid JSON: {error}") from None
-    if type(tree) is not dict:
-        _refuse("the request must be a JSON object")
-    identity = tree.get("id")
-    if identity is not None and type(identity) is not str:
-        _refuse("id must be a string")
-    _parameters(tree, "the request")
-    entries = _entries(tree, "inputs")
-    if not entries:
-        _refuse("inputs are missing" if "inputs" not in tree else "inputs must not be empty")
-    feeds = _feeds(entries, signature, limits)
-    wanted = _entries(tree, "outputs")
-    outputs = _outputs(wanted, signature)
-    if body.count(b":") != _members(tree, entries, wanted):
-        _refuse_duplicate_members(body)
-    return Request(identity, feeds, outputs)
+@dataclass(frozen=True)
+class Answer:
+    """An answer's body; `json_bytes` is how much of it is JSON, None for all of it; `encoding` its compression."""
+
+    body: bytes
+    json_bytes: int | None = None
+    encoding: str | None = None
 
 
-def answer(signature: Signature, request: Request, identity: str, arrays: Sequence[Array]) -> bytes:
+def read(
+    body: bytes | bytearray, signature: Signature, limits: Limits, json_bytes: int | None = None
+) -> Request:
+    """Parse and check a request; raises Refused.
+
+    `json_bytes` is how much of the body is JSON, None for all of it; with 0 it is the model's one input, raw.
+    """
+    if json_bytes is None:
+        return _read(body, memoryview(b""), signature, limits)
+    if json_bytes == 0:
+        return _raw(memoryview(body), signature, limits)
+    if json_bytes > len(body):
+        refuse(f"the JSON should be {json_bytes} bytes, and the body is {len(body)}")
+    return _read(body[:json_bytes], memoryview(body)[json_bytes:], signature, limits)
+
+
+def answer(signature: Signature, request: Request, identity: str, arrays: Sequence[Array]) -> Answer:
     """The answer's bytes; raises Refused where JSON cannot say it."""
-    outputs = []
-    for tensor, array in zip(request.outputs, arrays, strict=True):
-        if tensor.datatype in _FLOATS and not np.isfinite(array).all():
-            raise Refused(422, f"output '{tensor.name}' holds NaN or an infinity, which JSON cannot carry")
-        flat: object = array.reshape(-1)
-        if tensor.datatype == "BYTES":
-            flat = array.reshape(-1).tolist()
-        elif not array.flags.c_contiguous:
-            flat = np.ascontiguousarray(array).reshape(-1)
-        outputs.append({"name": tensor.name, "shape": array.shape, "datatype": tensor.datatype, "data": flat})
-    body = {
+    outputs, blobs = [], []
+    for wanted, array in zip(request.outputs, arrays, strict=True):
+        tensor = wanted.tensor
+        entry: dict[str, object] = {"name": tensor.name, "shape": array.shape, "datatype": tensor.datatype}
+        if wanted.binary:
+            blobs.append(binary_data.written(array, tensor))
+            entry["parameters"] = {_SIZE: len(blobs[-1])}
+        else:
+            entry["data"] = json_data.written(array, tensor)
+        outputs.append(entry)
+    said = {
         "model_name": signature.name,
         "model_version": signature.version,
         "id": identity,
         "outputs": outputs,
     }
-    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+    text = orjson.dumps(said, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Answer(b"".join((text, *blobs)), len(text)) if blobs else Answer(text)
 
 
-def _refuse(message: str) -> NoReturn:
-    raise Refused(400, message)
+def _read(text: bytes | bytearray, rest: memoryview, signature: Signature, limits: Limits) -> Request:
+    try:
+        tree = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Refused(400, f"the request is not valid JSON: {error}") from None
+    if type(tree) is not dict:
+        refuse("the request must be a JSON object")
+    identity = tree.get("id")
+    if identity is not None and type(identity) is not str:
+        refuse("id must be a string")
+    parameters = _parameters(tree, "the request")
+    entries = _entries(tree, "inputs")
+    if not entries:
+        refuse("inputs are missing" if "inputs" not in tree else "inputs must not be empty")
+    feeds = _feeds(entries, signature, limits, rest)
+    wanted = _entries(tree, "outputs")
+    outputs = _outputs(
+        wanted, signature, binary=_flag(parameters, "binary_data_output", "the request", False)
+    )
+    if text.count(b":") != _members(tree, entries, wanted):
+        _refuse_duplicate_members(text)
+    return Request(identity, feeds, outputs)
 
 
-def _shown(value: object) -> str:
-    """A client's value in a message, bounded."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _raw(body: memoryview, signature: Signature, limits: Limits) -> Request:
+    """A body that is one tensor and nothing else; it is answered in binary."""
+    if len(signature.inputs) != 1:
+        refuse(f"a raw request needs a model of one input; it has {_listed(signature.inputs)}")
+    tensor = signature.inputs[0]
+    shape, count = binary_data.whole_shape(len(body), tensor)
+    _within(count, limits)
+    if tensor.datatype == "BYTES":
+        array = binary_data.text(body, tensor)
+    else:
+        array = binary_data.read(body, tensor, shape, count)
+    return Request(None, {tensor.name: array}, [Wanted(output, True) for output in signature.outputs])
 
 
-def _parameters(owner: Mapping[str, object], what: str) -> None:
+def _parameters(owner: Mapping[str, object], what: str) -> Mapping[str, object]:
     parameters = owner.get("parameters")
     if parameters is None and "parameters" not in owner:
-        return
+        return {}
     if type(parameters) is not dict:
-        _refuse(f"parameters of {what} must be an object")
+        refuse(f"parameters of {what} must be an object")
     for name, value in parameters.items():
         if type(value) not in _SCALARS:
-            _refuse(f"parameter {_shown(name)} of {what} must be a string, a number or a boolean")
+            refuse(f"parameter {shown(name)} of {what} must be a string, a number or a boolean")
+    return parameters
+
+
+def _flag(parameters: Mapping[str, object], name: str, what: str, otherwise: bool) -> bool:
+    value = parameters.get(name, otherwise)
+    if type(value) is not bool:
+        refuse(f"parameter {name} of {what} must be true or false")
+    return value
 
 
 def _entries(tree: Mapping[str, object], member: str) -> list[dict[str, object]]:
@@ -131,37 +163,64 @@ def _entries(tree: Mapping[str, object], member: str) -> list[dict[str, object]]
     if entries is None and member not in tree:
         return []
     if type(entries) is not list or any(type(entry) is not dict for entry in entries):
-        _refuse(f"{member} must be a list of objects")
+        refuse(f"{member} must be a list of objects")
     return entries
 
 
 def _name(entry: Mapping[str, object], role: str) -> str:
     name = entry.get("name")
     if type(name) is not str:
-        _refuse(f"an {role} has no name")
+        refuse(f"an {role} has no name")
     return name
 
 
-def _feeds(entries: Sequence[dict[str, object]], signature: Signature, limits: Limits) -> Mapping[str, Array]:
+def _feeds(
+    entries: Sequence[dict[str, object]], signature: Signature, limits: Limits, rest: memoryview
+) -> Mapping[str, Array]:
     feeds: dict[str, Array] = {}
     expected = {tensor.name: tensor for tensor in signature.inputs}
     elements = 0
     for entry in entries:
         name = _name(entry, "input")
         if name in feeds:
-            _refuse(f"input {_shown(name)} is given twice")
+            refuse(f"input {shown(name)} is given twice")
         tensor = expected.get(name)
         if tensor is None:
-            _refuse(f"unknown input {_shown(name)}; the model's inputs are {_listed(signature.inputs)}")
+            refuse(f"unknown input {shown(name)}; the model's inputs are {_listed(signature.inputs)}")
+        size = _binary_size(_parameters(entry, f"input '{name}'"), entry, tensor)
         shape, count = _shape(entry, tensor)
         elements += count
-        if elements > limits.elements:
-            _refuse(f"the inputs have more than {limits.elements} elements")
-        feeds[name] = _array(entry, tensor, shape, count)
+        _within(elements, limits)
+        if size is None:
+            feeds[name] = json_data.read(entry.get("data"), tensor, shape, count)
+            continue
+        if size > len(rest):
+            refuse(f"input '{name}': {size} bytes are announced, {len(rest)} are there")
+        feeds[name] = binary_data.read(rest[:size], tensor, shape, count)
+        rest = rest[size:]
     if len(feeds) != len(expected):
         missing = [tensor for tensor in signature.inputs if tensor.name not in feeds]
-        _refuse(f"missing input {_listed(missing)}")
+        refuse(f"missing input {_listed(missing)}")
+    if len(rest):
+        refuse(f"{len(rest)} bytes are left after all inputs")
     return feeds
+
+
+def _binary_size(parameters: Mapping[str, object], entry: Mapping[str, object], tensor: Tensor) -> int | None:
+    """How many bytes of the body are this input, None where it is JSON."""
+    size = parameters.get(_SIZE)
+    if size is None:
+        return None
+    if type(size) is not int or size < 0:
+        refuse(f"{_SIZE} of input '{tensor.name}' must be a whole number from 0")
+    if entry.get("data") is not None:
+        refuse(f"input '{tensor.name}' has both data and {_SIZE}")
+    return size
+
+
+def _within(elements: int, limits: Limits) -> None:
+    if elements > limits.elements:
+        refuse(f"the inputs have more than {limits.elements} elements")
 
 
 def _listed(tensors: Sequence[Tensor]) -> str:
@@ -170,80 +229,42 @@ def _listed(tensors: Sequence[Tensor]) -> str:
 
 def _shape(entry: Mapping[str, object], tensor: Tensor) -> tuple[list[int], int]:
     """The shape and its product, checked against the signature."""
-    _parameters(entry, f"input '{tensor.name}'")
     datatype = entry.get("datatype")
     if datatype != tensor.datatype:
-        known = type(datatype) is str and datatype in _DATATYPES
-        what = f"has datatype {_shown(datatype)}" if known else f"has an unknown datatype {_shown(datatype)}"
-        _refuse(f"input '{tensor.name}' {what}, the model takes {tensor.datatype}")
+        known = type(datatype) is str and datatype in json_data.DATATYPES
+        what = f"has datatype {shown(datatype)}" if known else f"has an unknown datatype {shown(datatype)}"
+        refuse(f"input '{tensor.name}' {what}, the model takes {tensor.datatype}")
     shape = entry.get("shape")
     if type(shape) is not list or any(type(extent) is not int or extent < 0 for extent in shape):
-        _refuse(f"the shape of input '{tensor.name}' must be a list of whole numbers from 0")
+        refuse(f"the shape of input '{tensor.name}' must be a list of whole numbers from 0")
     if len(shape) != len(tensor.shape):
-        _refuse(f"input '{tensor.name}' has {len(shape)} dimensions, the model takes {list(tensor.shape)}")
+        refuse(f"input '{tensor.name}' has {len(shape)} dimensions, the model takes {list(tensor.shape)}")
     count = 1
     for extent, fixed in zip(shape, tensor.shape, strict=True):
         if fixed not in (-1, extent):
-            _refuse(f"input '{tensor.name}' has shape {_shown(shape)}, the model takes {list(tensor.shape)}")
+            refuse(f"input '{tensor.name}' has shape {shown(shape)}, the model takes {list(tensor.shape)}")
         count *= extent
     return shape, count
 
 
-def _array(entry: Mapping[str, object], tensor: Tensor, shape: Sequence[int], count: int) -> Array:
-    if tensor.datatype in _NO_JSON_FORM:
-        _refuse(f"input '{tensor.name}' is {tensor.datatype}, which has no JSON form")
-    data = entry.get("data")
-    if type(data) is not list:
-        if data is None:
-            _refuse(
-                f"input '{tensor.name}' has no data (this server takes JSON data, not the binary extension)"
-            )
-        _refuse(f"the data of input '{tensor.name}' must be a list")
-    flat = _flattened(data, shape, tensor.name) if data and type(data[0]) is list else data
-    if len(flat) != count:
-        _refuse(
-            f"input '{tensor.name}': expected {count} elements for shape {_shown(shape)}, got {len(flat)}"
-        )
-    allowed = _JSON_TYPES[tensor.datatype]
-    if not allowed.issuperset(map(type, flat)):
-        wrong = next(value for value in flat if type(value) not in allowed)
-        _refuse(f"input '{tensor.name}': {_shown(wrong)} is not a {tensor.datatype}")
-    try:
-        with np.errstate(over="ignore"):
-            array = np.array(flat, dtype=tensor.dtype)
-    except OverflowError:
-        _refuse(f"input '{tensor.name}' holds a number that {tensor.datatype} cannot")
-    if tensor.datatype in _FLOATS and not np.isfinite(array).all():
-        _refuse(f"input '{tensor.name}' holds a number that {tensor.datatype} cannot")
-    return array.reshape(shape)
-
-
-def _flattened(data: list[object], shape: Sequence[int], name: str) -> list[object]:
-    level: list[object] = [data]
-    for extent in shape:
-        for row in level:
-            if type(row) is not list or len(row) != extent:
-                _refuse(f"the nested data of input '{name}' does not have shape {_shown(list(shape))}")
-        level = list(chain.from_iterable(level))  # type: ignore[arg-type]
-    return level
-
-
-def _outputs(wanted: Sequence[dict[str, object]], signature: Signature) -> Sequence[Tensor]:
-    chosen: dict[str, Tensor] = {}
+def _outputs(entries: Sequence[dict[str, object]], signature: Signature, *, binary: bool) -> Sequence[Wanted]:
+    """The outputs in the order that they are asked for; of a request that asks for none, all."""
+    chosen: dict[str, Wanted] = {}
     known = {tensor.name: tensor for tensor in signature.outputs}
-    for entry in wanted:
+    for entry in entries:
         name = _name(entry, "output")
-        _parameters(entry, f"output {_shown(name)}")
+        parameters = _parameters(entry, f"output {shown(name)}")
         if name not in known:
-            _refuse(f"unknown output {_shown(name)}; the model's outputs are {_listed(signature.outputs)}")
+            refuse(f"unknown output {shown(name)}; the model's outputs are {_listed(signature.outputs)}")
         if name in chosen:
-            _refuse(f"output '{name}' is requested twice")
-        chosen[name] = known[name]
-    tensors = list(chosen.values()) or signature.outputs
-    for tensor in tensors:
-        if tensor.datatype in _NO_JSON_FORM:
-            _refuse(f"output '{tensor.name}' is {tensor.datatype}, which has no JSON form")
-    return tensors
+            refuse(f"output '{name}' is requested twice")
+        chosen[name] = Wanted(known[name], _flag(parameters, "binary_data", f"output '{name}'", binary))
+    found = list(chosen.values()) or [Wanted(tensor, binary) for tensor in signature.outputs]
+    for wanted in found:
+        if not wanted.binary and wanted.tensor.datatype in json_data.NO_JSON_FORM:
+            name, datatype = wanted.tensor.name, wanted.tensor.datatype
+            refuse(f"output '{name}' is {datatype}, which has no JSON form; ask for it as binary data")
+    return found
 
 
 def _members(tree: Mapping[str, object], *lists: Sequence[dict[str, object]]) -> int:
@@ -258,11 +279,11 @@ def _refuse_duplicate_members(body: bytes | bytearray) -> None:
     try:
         json.loads(body, object_pairs_hook=_once)
     except (RecursionError, ValueError) as error:
-        raise Refused(400, f"the request is not valid JSON: {_shown(str(error))}") from None
+        raise Refused(400, f"the request is not valid JSON: {shown(str(error))}") from None
 
 
 def _once(pairs: list[tuple[str, object]]) -> None:
     names = {name for name, _ in pairs}
     if len(names) != len(pairs):
         twice = next(name for name in names if sum(name == other for other, _ in pairs) > 1)
-        _refuse(f"member {_shown(twice)} is given twice in one object")
+        refuse(f"member {shown(twice)} is given twice in one object")

@@ -65,7 +65,9 @@ def _health(app: FastAPI, readiness: Readiness) -> None:
 def _metadata(app: FastAPI, config: Config, readiness: Readiness) -> None:
     @app.get("/v2")
     async def server() -> Response:
-        return JSONResponse({"name": config.service, "version": __version__, "extensions": []})
+        return JSONResponse(
+            {"name": config.service, "version": __version__, "extensions": ["binary_tensor_data"]}
+        )
 
     @app.get("/v2/models/{name}")
     @app.get("/v2/models/{name}/versions/{version}")

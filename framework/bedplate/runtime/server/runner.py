@@ -7,15 +7,28 @@ would keep `/health` from answering; so the expected time of this very run decid
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
-from bedplate.runtime.server import infer
+from bedplate.runtime.server import compression, infer
 from bedplate.runtime.server.config import Config
+from bedplate.runtime.server.infer import Answer
 from bedplate.runtime.server.model import Model
 
 _INLINE_S = 0.001
 _INLINE_BODY_BYTES = 64 * 2**10
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a request's body came, and how its answer may go.
+
+    `json_bytes` is how much of it is JSON, None for all of it; `encoding` and `accepted` are compressions.
+    """
+
+    json_bytes: int | None = None
+    encoding: str | None = None
+    accepted: str | None = None
 
 
 class Runner:
@@ -23,24 +36,28 @@ class Runner:
         self._limits = config.limits
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="run")
 
-    async def answer(self, model: Model, body: bytes | bytearray, identity: str) -> bytes:
+    async def answer(self, model: Model, body: bytes | bytearray, form: Form, identity: str) -> Answer:
         """The answer to one request; raises Refused, or what Model.run raises."""
         loop = asyncio.get_running_loop()
-        if len(body) > _INLINE_BODY_BYTES:
-            return await loop.run_in_executor(self._pool, self._whole, model, body, identity)
-        request = infer.read(body, model, self._limits)
+        if len(body) > _INLINE_BODY_BYTES or form.encoding is not None:
+            return await loop.run_in_executor(self._pool, self._whole, model, body, form, identity)
+        request = infer.read(body, model, self._limits, form.json_bytes)
         if model.expected_s(request.feeds) > _INLINE_S:
-            return await loop.run_in_executor(self._pool, _run, model, request, identity)
-        return _run(model, request, identity)
+            return await loop.run_in_executor(self._pool, _run, model, request, form, identity)
+        return _run(model, request, form, identity)
 
-    def _whole(self, model: Model, body: bytes | bytearray, identity: str) -> bytes:
-        return _run(model, infer.read(body, model, self._limits), identity)
+    def _whole(self, model: Model, body: bytes | bytearray, form: Form, identity: str) -> Answer:
+        if form.encoding is not None:
+            body = compression.expand(body, form.encoding, self._limits.body_bytes)
+        return _run(model, infer.read(body, model, self._limits, form.json_bytes), form, identity)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _run(model: Model, request: infer.Request, identity: str) -> bytes:
-    names: Sequence[str] = [tensor.name for tensor in request.outputs]
-    arrays = model.run(request.feeds, names)
-    return infer.answer(model, request, request.id if request.id is not None else identity, arrays)
+def _run(model: Model, request: infer.Request, form: Form, identity: str) -> Answer:
+    arrays = model.run(request.feeds, [wanted.tensor.name for wanted in request.outputs])
+    answer = infer.answer(model, request, request.id if request.id is not None else identity, arrays)
+    if form.accepted is None or len(answer.body) < compression.WORTH_BYTES:
+        return answer
+    return replace(answer, body=compression.compress(answer.body, form.accepted), encoding=form.accepted)

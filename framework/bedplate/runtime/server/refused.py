@@ -1,0 +1,24 @@
+"""How a request is refused: an exception with the status and what the client is told."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+
+class Refused(Exception):
+    """A request that is answered with an error: the status, and what the client is told."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def refuse(message: str) -> NoReturn:
+    """Refuse a request that is wrong in itself."""
+    raise Refused(400, message)
+
+
+def shown(value: object) -> str:
+    """A client's value in a message, bounded."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
