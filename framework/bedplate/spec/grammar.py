@@ -13,8 +13,8 @@ from bedplate.diagnostics import Diagnostic, PathKey, Related, did_you_mean, mea
 from bedplate.spec.leaf import Resolver
 from bedplate.spec.model import LACKING, model_at
 from bedplate.spec.names import NAME, name_problem, world_name
+from bedplate.spec.secrets import SECRET_IN_SPEC
 from bedplate.spec.tree import Map, Node, Place, Scalar, at, find, is_null, kind, unreadable
-from bedplate.spec.types import SECRET_IN_SPEC
 
 Model = TypeVar("Model", bound=BaseModel)
 Data: TypeAlias = "Scalar | list[Data] | dict[str, Data]"

@@ -7,20 +7,17 @@ from typing import Annotated
 
 from bedplate.spec.entry import Entry
 from bedplate.spec.model import SpecModel, optional, part, required
+from bedplate.spec.numbers import Integer, Number
 from bedplate.spec.places import HostNameValue, ImageValue
 from bedplate.spec.quantities import CpuValue, Duration, DurationValue, MemoryValue, Percent
 from bedplate.spec.raw import RawValue
+from bedplate.spec.secrets import SecretValue, TextOrSecretValue, VariableNameValue
 from bedplate.spec.types import (
     HttpPath,
-    Integer,
     NameValue,
-    Number,
     OneOf,
     PathValue,
-    SecretValue,
-    TextOrSecretValue,
     TextValue,
-    VariableNameValue,
 )
 
 BEDPLATE, CONTAINER = "bedplate", "container"
