@@ -165,11 +165,12 @@ class _Reader:
     also_known: tuple[str, ...]
 
     def diagnostics(self, errors: Sequence[ErrorDetails]) -> Iterator[Diagnostic]:
-        """One for each root cause: a key that is written wrong is not missing as well."""
+        """One for each root cause: a key that is written wrong is not missing as well, nor what is below it."""
         found = [(error["type"], error["loc"], self.diagnostic(error)) for error in errors]
         misspelt = {(loc[:-1], d.help) for what, loc, d in found if what == "extra_forbidden"}
         for what, loc, diagnostic in found:
-            if what != "missing" or (loc[:-1], meant(str(loc[-1]))) not in misspelt:
+            way = ((loc[:depth], meant(str(key))) for depth, key in enumerate(loc))
+            if what not in _LACKING or misspelt.isdisjoint(way):
                 yield diagnostic
 
     def diagnostic(self, error: ErrorDetails) -> Diagnostic:

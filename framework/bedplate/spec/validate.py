@@ -205,7 +205,11 @@ class _Validation:
             found = self.seen.get(identity)
             if found is None:
                 key = whole.keys[name] if isinstance(whole, Map) else node.place
-                found = read(SECTIONS[section].Model, node, (section, name), key, references)
+                # What defaults with a mistake would have filled is not missing as well.
+                unfilled = section in self.sections.broken_defaults
+                found = read(
+                    SECTIONS[section].Model, node, (section, name), key, references, partial=unfilled
+                )
                 self.seen[identity] = found
             problems.extend(found.diagnostics)
             if found.model is not None:
