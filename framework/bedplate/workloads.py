@@ -103,10 +103,11 @@ class Gates:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A server of the user's own. `command` and `args` empty: the image's."""
+    """A server of the user's own. `command` and `args` empty: the image's; `metrics`: the path, if it has any."""
 
     port: int
     health: str
+    metrics: str | None = None
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str | SecretRef], ...] = ()

@@ -202,6 +202,13 @@ class Container(SpecModel):
     health: Annotated[str, HttpPath()] = optional(
         "/health", "The path that answers 200 when it is ready.", "/healthz"
     )
+    metrics: Annotated[str, HttpPath()] | None = optional(
+        None,
+        "The path of its metrics for Prometheus, named as those of bedplate's own server: bedplate_requests_total "
+        "with the label code, the histogram bedplate_request_duration_seconds, bedplate_in_flight.",
+        "/metrics",
+        absent="it has none, so that no gates can hold its canary, and no count of requests can scale it.",
+    )
     command: tuple[TextValue, ...] = optional(
         (), "The program to run.", "[python, serve.py]", absent="the image's own."
     )

@@ -28,7 +28,7 @@ def of(service: Service, where: Place) -> tuple[Object, ...]:
     if fewest(service) > 1:
         found.append(Object("policy/v1", "PodDisruptionBudget", _disruption(service, where)))
     found.append(Object("networking.k8s.io/v1", "NetworkPolicy", _network(service, where)))
-    if where.prometheus is not None and service.container is None:
+    if _is_watched(service, where):
         found.append(Object("monitoring.coreos.com/v1", "PodMonitor", _monitor(service, where)))
     return tuple(found)
 
@@ -166,16 +166,20 @@ def _network(service: Service, where: Place) -> dict[str, Value]:
             "policyTypes": ("Ingress", "Egress"),
             "ingress": (
                 {"from": tuple(sources), "ports": ({"protocol": "TCP", "port": "http"},)},
-                *_scrapes(where),
+                *_scrapes(service, where),
             ),
             "egress": tuple(egress),
         },
     }
 
 
-def _scrapes(where: Place) -> tuple[Value, ...]:
+def _is_watched(service: Service, where: Place) -> bool:
+    return where.prometheus is not None and pods.metrics(service) is not None
+
+
+def _scrapes(service: Service, where: Place) -> tuple[Value, ...]:
     """Prometheus asks from wherever it runs."""
-    if where.prometheus is None:
+    if not _is_watched(service, where):
         return ()
     return ({"from": ({"namespaceSelector": {}},), "ports": ({"protocol": "TCP", "port": "http"},)},)
 
@@ -189,10 +193,12 @@ def _dns() -> dict[str, Value]:
 
 
 def _monitor(service: Service, where: Place) -> dict[str, Value]:
+    """Series get the labels of their pod that queries choose by; they are not on them of themselves."""
     return {
         "metadata": where.metadata(service.name, "serving"),
         "spec": {
             "selector": {"matchLabels": selector(service.name)},
-            "podMetricsEndpoints": ({"port": "http", "path": pods.METRICS},),
+            "podTargetLabels": (rollout.NAME_LABEL, rollout.HASH_LABEL),
+            "podMetricsEndpoints": ({"port": "http", "path": pods.metrics(service) or pods.METRICS},),
         },
     }

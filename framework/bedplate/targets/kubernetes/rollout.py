@@ -7,6 +7,7 @@ controller, so both conditions look at its length first.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from bedplate.graph import Value
@@ -14,6 +15,8 @@ from bedplate.targets.kubernetes.names import Place, dns_name, selector
 from bedplate.targets.kubernetes.object import Object
 from bedplate.workloads import Service
 
+# Labels of pods: the service, and the version, which the controller of rollouts writes there.
+NAME_LABEL, HASH_LABEL = "app.kubernetes.io/name", "rollouts-pod-template-hash"
 _EVERY = "1m"
 
 
@@ -94,7 +97,7 @@ def _backend(service: Service, side: str, weight: int) -> dict[str, Value]:
 
 def load(service: Service, where: Place, metric: str) -> str:
     """The load of a service as PromQL: requests at once, or per second."""
-    labels = _labels({"namespace": where.namespace, "app": dns_name(service.name)})
+    labels = _labels({"namespace": where.namespace, _of_series(NAME_LABEL): dns_name(service.name)})
     if metric == "concurrency":
         return f"sum(bedplate_in_flight{labels})"
     return f"sum(rate(bedplate_requests_total{labels}[1m]))"
@@ -143,10 +146,15 @@ def _metric(name: str, query: str, limit: float, where: Place) -> dict[str, Valu
 def _canary_labels(service: Service, where: Place, *, failed: bool = False) -> str:
     known = {
         "namespace": where.namespace,
-        "app": dns_name(service.name),
-        "pod_template_hash": "{{args.canary-hash}}",
+        _of_series(NAME_LABEL): dns_name(service.name),
+        _of_series(HASH_LABEL): "{{args.canary-hash}}",
     }
     return _labels(known, more=', code=~"5.."' if failed else "")
+
+
+def _of_series(label: str) -> str:
+    """What a pod's label is called on a series: Prometheus has no letters but these."""
+    return re.sub(r"[^a-zA-Z0-9_]", "_", label)
 
 
 def _labels(known: dict[str, str], more: str = "") -> str:
