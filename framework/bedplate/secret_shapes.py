@@ -18,5 +18,10 @@ def names_a_secret(key: str) -> bool:
     return re.fullmatch(rf"(.*[-_])?{KEYS}", key, re.IGNORECASE) is not None
 
 
+def has_credentials(address: str) -> bool:
+    """Whether an address tells who asks, as https://NAME:PASSWORD@HOST does; NAME alone may be a token."""
+    return re.match(r"[^:/?#]+://[^/?#]*@", address) is not None
+
+
 def looks_like_a_secret(text: str) -> bool:
     return len(text) >= _SHORTEST and re.search(SHAPES, text) is not None
