@@ -84,6 +84,10 @@ class Probes:
     startup_s: int = 60
 
 
+SIDES = ("stable", "canary")
+"""What the two sides of a canary are called in the world, after the service's name and a dash."""
+
+
 @dataclass(frozen=True, slots=True)
 class CanaryStep:
     """A new version gets `weight_share` (exact, such as "0.05") of the requests for `hold_s` seconds."""

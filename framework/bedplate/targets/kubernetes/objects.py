@@ -9,6 +9,7 @@ from bedplate.targets.kubernetes.object import Object
 from bedplate.workloads import Autoscaling, Service
 
 REPLICAS = 3
+DEFAULT_DENY = "default-deny.bedplate"  # which no entry can be called: their names have no dots
 _CLUSTER_METRICS = ("cpu", "memory")
 
 
@@ -50,7 +51,7 @@ def namespace(where: Place) -> dict[str, Value]:
 def default_deny(where: Place) -> dict[str, Value]:
     """Nothing reaches or leaves a pod but what another policy allows, and name look-ups."""
     return {
-        "metadata": where.metadata("default-deny", "base"),
+        "metadata": where.metadata(DEFAULT_DENY, "base"),
         "spec": {"podSelector": {}, "policyTypes": ("Ingress", "Egress"), "egress": (_dns(),)},
     }
 

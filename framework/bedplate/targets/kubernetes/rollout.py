@@ -13,7 +13,7 @@ from decimal import Decimal
 from bedplate.graph import Value
 from bedplate.targets.kubernetes.names import Place, dns_name, selector
 from bedplate.targets.kubernetes.object import Object
-from bedplate.workloads import Service
+from bedplate.workloads import SIDES, Service
 
 # Labels of pods: the service, and the version, which the controller of rollouts writes there.
 NAME_LABEL, HASH_LABEL = "app.kubernetes.io/name", "rollouts-pod-template-hash"
@@ -26,9 +26,10 @@ def strategy(service: Service, where: Place) -> dict[str, Value]:
     for step in service.canary:
         steps.append({"setWeight": percent(step.weight_share)})
         steps.append({"pause": {"duration": f"{step.hold_s}s"}})
+    stable, canary_side = (dns_name(service.name, side) for side in SIDES)
     canary: dict[str, Value] = {
-        "stableService": dns_name(service.name, "stable"),
-        "canaryService": dns_name(service.name, "canary"),
+        "stableService": stable,
+        "canaryService": canary_side,
         "maxSurge": 1,
         "maxUnavailable": 0,
         "steps": tuple(steps),
@@ -59,7 +60,7 @@ def percent(share: str) -> int | float:
 
 def around(service: Service, where: Place) -> list[Object]:
     """The Services that the controller points at the two versions, and the gates."""
-    found = [Object("core/v1", "Service", _side(service, where, side), side) for side in ("stable", "canary")]
+    found = [Object("core/v1", "Service", _side(service, where, side), side) for side in SIDES]
     if _gated(service, where):
         found.append(Object("argoproj.io/v1alpha1", "AnalysisTemplate", _gates(service, where)))
     return found
@@ -67,7 +68,7 @@ def around(service: Service, where: Place) -> list[Object]:
 
 def route(service: Service, where: Place) -> dict[str, Value]:
     """The way from the gateway. Everything that a controller would fill in is said, or it would be a change."""
-    sides = (("stable", 100), ("canary", 0)) if service.canary else (("", 1),)
+    sides = tuple(zip(SIDES, (100, 0), strict=True)) if service.canary else (("", 1),)
     backends: tuple[Value, ...] = tuple(_backend(service, side, weight) for side, weight in sides)
     gateway = {
         "group": "gateway.networking.k8s.io",
