@@ -105,3 +105,14 @@ def test_two_kinds_of_rule_in_one_folder(project: Path) -> None:
     (project / "policies" / "b.yaml").write_text(SCHEMA + 'applies: {type: "bedplate:local:Service"}\n')
 
     assert sorted(said(project)) == [("ACME001", "told"), ("ACME002", "refused")]
+
+
+def test_a_folder_that_is_not_there_is_told_with_the_one_that_was_meant(project: Path) -> None:
+    (project / "policy").mkdir()
+
+    (found,) = check_file(project / "bedplate.yaml")[1]
+    assert (found.code, found.message, found.help) == (
+        "BP750",
+        "there is no folder policies",
+        "did you mean policy?",
+    )

@@ -29,12 +29,12 @@ from typing import Any
 import yaml
 
 from bedplate.compiler import Compiled
-from bedplate.diagnostics import Diagnostic
+from bedplate.diagnostics import Diagnostic, meant
 from bedplate.graph import Resource, encode
 from bedplate.policies.policy import Breach, Policy, resources
 from bedplate.spec.load import FILE_BYTES
 from bedplate.spec.project import Environment
-from bedplate.spec.project_files import OutsideProject, open_inside, real_inside
+from bedplate.spec.project_files import OutsideProject, meant_path, open_inside, real_inside
 
 CODE = re.compile(r"(?!BP)[A-Z]{2,10}[0-9]{3}")
 _KEYS = frozenset({"code", "title", "help", "applies", "schema"})
@@ -52,8 +52,11 @@ def load(root: Path, folder: str, *, code: bool = True) -> tuple[tuple[Policy, .
     except OutsideProject:
         return (), (_outside(folder, "use a folder of the project"),)
     except OSError as error:
-        why = f"{folder} cannot be read: {error.strerror}" if _is_there(root, folder) else None
-        return (), (Diagnostic("BP750", why or f"there is no folder {folder}", ("policies",)),)
+        if _is_there(root, folder):
+            return (), (Diagnostic("BP750", f"{folder} cannot be read: {error.strerror}", ("policies",)),)
+        near = meant_path(root, folder)
+        told = meant(near) if near else "the path is relative to the project's folder"
+        return (), (Diagnostic("BP750", f"there is no folder {folder}", ("policies",), help=told),)
     found: dict[str, Policy] = {}
     problems: list[Diagnostic] = []
     for name in names:

@@ -89,7 +89,8 @@ def lower(workload: Workload, environment: Environment) -> Lowered:
         return _artifact(workload, environment)
     found = patches.applied(workload, objects.of(workload, where))
     resources = tuple(
-        _resource(f"{workload.name}-{item.suffix}", item.api, item.kind, item.content) for item in found
+        _resource(f"{workload.name}-{item.suffix}", item.api, item.kind, item.content, item.theirs)
+        for item in found
     )
     url = f"http://{dns_name(workload.name)}.{where.namespace}.svc"
     return Lowered(
@@ -116,12 +117,15 @@ def _artifact(artifact: Artifact, environment: Environment) -> Lowered:
     return Lowered((resource,), addresses={resource.name: artifact.address})
 
 
-def _resource(name: str, api: str, kind: str, content: dict[str, Value]) -> Resource:
+def _resource(
+    name: str, api: str, kind: str, content: dict[str, Value], theirs: tuple[str, ...] = ()
+) -> Resource:
     version = api.removeprefix("core/")
     return Resource(
         name=name,
         type=f"kubernetes:{api}:{kind}",
         properties={"apiVersion": version, "kind": kind, **content},
+        ignore_changes=theirs,
     )
 
 

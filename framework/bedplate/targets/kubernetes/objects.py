@@ -23,7 +23,8 @@ def of(service: Service, where: Place) -> tuple[Object, ...]:
     if service.canary:
         found += rollout.around(service, where)
     if service.host is not None and where.gateway is not None:
-        found.append(Object("gateway.networking.k8s.io/v1", "HTTPRoute", rollout.route(service, where)))
+        content, theirs = rollout.route(service, where), rollout.weights(service)
+        found.append(Object("gateway.networking.k8s.io/v1", "HTTPRoute", content, theirs=theirs))
     if service.autoscaling is not None:
         found.append(_scaler(service, service.autoscaling, where))
     if fewest(service) > 1:

@@ -59,11 +59,19 @@ def percent(share: str) -> int | float:
 
 
 def around(service: Service, where: Place) -> list[Object]:
-    """The Services that the controller points at the two versions, and the gates."""
-    found = [Object("core/v1", "Service", _side(service, where, side), side) for side in SIDES]
+    """The Services whose selectors the controller points at the two versions, and the gates."""
+    found = [
+        Object("core/v1", "Service", _side(service, where, side), side, ("spec.selector",)) for side in SIDES
+    ]
     if _gated(service, where):
         found.append(Object("argoproj.io/v1alpha1", "AnalysisTemplate", _gates(service, where)))
     return found
+
+
+def weights(service: Service) -> tuple[str, ...]:
+    """What the controller of rollouts moves while a canary is under way."""
+    sides = range(len(SIDES)) if service.canary else ()
+    return tuple(f"spec.rules[0].backendRefs[{side}].weight" for side in sides)
 
 
 def route(service: Service, where: Place) -> dict[str, Value]:
