@@ -32,13 +32,14 @@ def test_graphs_and_pictures_are_the_same_bytes_under_any_hash_seed_locale_zone_
     tmp_path: Path,
 ) -> None:
     seen = []
+    code = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     for number, environment in enumerate(PLACES):
         folder = tmp_path / str(number)
         folder.mkdir()
         ran = subprocess.run(
             [sys.executable, "-m", "tests.compiled"],
             cwd=folder,
-            env={**os.environ, **environment, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
+            env={**os.environ, **environment, "PYTHONPATH": code, "TMPDIR": str(folder)},
             capture_output=True,
             text=True,
             check=True,
@@ -58,3 +59,18 @@ def test_a_graph_survives_its_text_and_names_no_place(case: Case, tmp_path: Path
             assert Graph.from_json(text).to_json() == text
             assert str(tmp_path) not in text
             assert environment.origins[section].keys() <= {r.name for r in graph.resources}
+
+
+@pytest.mark.parametrize("case", [*all_cases(), *whole_projects()], ids=lambda case: case.name)
+def test_no_two_objects_of_a_kind_have_one_name_in_a_cluster(case: Case, tmp_path: Path) -> None:
+    for environment in compiled(case, tmp_path):
+        resources = [
+            r for graph in environment.graphs.values() for r in json.loads(graph.to_json())["resources"]
+        ]
+        objects = [
+            (r["type"], r["properties"]["metadata"].get("namespace"), r["properties"]["metadata"]["name"])
+            for r in resources
+            if r["type"].startswith("kubernetes:")
+        ]
+        assert len(objects) == len(set(objects))
+        assert [name for _, _, name in objects if len(name) > 63] == []

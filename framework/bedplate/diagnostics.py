@@ -121,12 +121,15 @@ def meant(word: str) -> str:
     return f"did you mean {word}?"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """The known word that `word` was probably meant to be; the case of letters, and - for _, count little."""
+def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known word that `word` was probably meant to be; the case of letters, and - for _, count little.
+
+    `cutoff`: how alike they must be, of 1.
+    """
     from difflib import get_close_matches
 
     alike = {_folded(other): other for other in known}
-    near = get_close_matches(_folded(word[:100]), alike, n=3, cutoff=0.6)
+    near = get_close_matches(_folded(word[:100]), alike, n=3, cutoff=cutoff)
     # Of words that are as near, one of the same letters: two were swapped.
     swapped = [other for other in near if sorted(other) == sorted(_folded(word))]
     return alike[(swapped or near)[0]] if near else None

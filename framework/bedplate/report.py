@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bedplate.diagnostics import Diagnostic, Span, dotted
-from bedplate.secret_shapes import SHAPES
+from bedplate.secret_shapes import KEYS, SHAPES
 
 SHOWN_AT_MOST = 50
 SECRETS_VALUE = "BP110"
@@ -23,8 +23,7 @@ _MASK = "***"
 _ELLIPSIS = "…"
 _COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "frame": "\x1b[34m", "off": "\x1b[0m"}
 _BESIDE_SECRET_KEY = re.compile(
-    r"""(?:pass(?:word|wd|phrase)?|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?)"""
-    r"""["']?\s*:\s+(?![{\[&*|>#])("(?:[^"\\]|\\.)*"?|'[^']*'?|[^,}\]#\s][^,}\]#]*)""",
+    KEYS + r"""["']?\s*:\s+(?![{\[&*|>#])("(?:[^"\\]|\\.)*"?|'[^']*'?|[^,}\]#\s][^,}\]#]*)""",
     re.IGNORECASE,
 )
 

@@ -84,6 +84,10 @@ class Probes:
     startup_s: int = 60
 
 
+SIDES = ("stable", "canary")
+"""What the two sides of a canary are called in the world, after the service's name and a dash."""
+
+
 @dataclass(frozen=True, slots=True)
 class CanaryStep:
     """A new version gets `weight_share` (exact, such as "0.05") of the requests for `hold_s` seconds."""
@@ -103,10 +107,11 @@ class Gates:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A server of the user's own. `command` and `args` empty: the image's."""
+    """A server of the user's own. `command` and `args` empty: the image's; `metrics`: the path, if it has any."""
 
     port: int
     health: str
+    metrics: str | None = None
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str | SecretRef], ...] = ()

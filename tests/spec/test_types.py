@@ -6,10 +6,11 @@ import pytest
 from pydantic_core import PydanticCustomError
 
 from bedplate.spec.leaf import Leaf
+from bedplate.spec.numbers import Integer, Number
 from bedplate.spec.quantities import Cpu, Duration, Memory, Percent
 from bedplate.spec.references import References
 from bedplate.spec.tree import Place, Scalar, Source
-from bedplate.spec.types import Boolean, Integer, Number, Text
+from bedplate.spec.types import Boolean, Text
 
 PLACE = Place(Source("bedplate.yaml", ("",)), 0, 0, 1)
 NUMBER = Number(Decimal(-10), Decimal(10))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import click
 from bedplate.atomic import write_atomically
 from bedplate.cli import options, terminal
 from bedplate.cli.project import find_workspace, read_projects
-from bedplate.diagnostics import did_you_mean
+from bedplate.diagnostics import meant_or
 from bedplate.errors import UsageError
 from bedplate.lockfile import LockFile, Pin, to_text
 from bedplate.sections import models as section
@@ -27,12 +27,15 @@ KEY = section.KEY
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A pin that was moved. `before` None: there was none. `breaking`: why callers may fail."""
+    """A pin that was moved. `before` None: there was none; `after` None: the spec has no such model any more.
+
+    `breaking`: why callers may fail.
+    """
 
     environment: str
     model: str
     before: Pin | None
-    after: Pin
+    after: Pin | None
     breaking: tuple[str, ...] = ()
 
     def to_data(self) -> dict[str, Any]:
@@ -40,8 +43,8 @@ class Move:
             "environment": self.environment,
             "model": self.model,
             "before": self.before.version if self.before else None,
-            "after": self.after.version,
-            "sha256": self.after.sha256,
+            "after": self.after.version if self.after else None,
+            "sha256": self.after.sha256 if self.after else None,
             "breaking": list(self.breaking),
         }
 
@@ -58,21 +61,16 @@ def command(folder: Path, names: tuple[str, ...], environment: str | None, check
     Without MODEL all of them, without --env in all environments. Commit bedplate.lock afterwards.
     """
     workspace = find_workspace(folder)
-    projects = _wanted(read_projects(workspace), environment)
-    known = {key for project in projects.values() for key in project.sections.get(KEY, {})}
+    everywhere = read_projects(workspace)
+    projects = _wanted(everywhere, environment)
     for name in names:
-        if name not in known:
-            near = did_you_mean(name, known)
-            hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
-            raise UsageError(f"there is no model {name!r} in the spec", hint=hint)
+        _refuse_unknown(name, projects, everywhere)
     lock = next(iter(projects.values())).inputs.lock if projects else LockFile()
     moves = [move for project in projects.values() for move in _moves(workspace, project, lock, names)]
-    for move in moves:
-        lock = lock.with_pin(move.environment, move.model, move.after)
     if not names and environment is None:
-        lock = _without_the_forgotten(lock, projects)
-    if not check:
-        write_atomically(workspace.lock_file, to_text(lock))
+        moves += _forgotten(lock, projects)
+    if moves and not check:
+        write_atomically(workspace.lock_file, to_text(_moved(lock, moves)))
     _tell(moves, as_json)
     return 1 if check and moves else 0
 
@@ -83,9 +81,27 @@ def _wanted(projects: Mapping[str, Project], environment: str | None) -> Mapping
     if environment not in projects:
         raise UsageError(
             f"there is no environment {environment!r} in the spec",
-            hint=f"there are: {', '.join(sorted(projects))}",
+            hint=meant_or(environment, projects, f"there are: {', '.join(sorted(projects))}"),
         )
     return {environment: projects[environment]}
+
+
+def _refuse_unknown(name: str, projects: Mapping[str, Project], everywhere: Mapping[str, Project]) -> None:
+    """Raises UsageError for a model that there is none of in `projects`, or that the lock has no say about."""
+    found = [p.sections[KEY][name] for p in projects.values() if name in p.sections.get(KEY, {})]
+    if not found:
+        known = {key for project in everywhere.values() for key in project.sections.get(KEY, {})}
+        there_are = f"there are: {', '.join(sorted(known)) or 'none'}"
+        places = [place for place, p in sorted(everywhere.items()) if name in p.sections.get(KEY, {})]
+        raise UsageError(
+            f"there is no model {name!r} in {', '.join(projects) if places else 'the spec'}",
+            hint=f"it exists in {', '.join(places)}" if places else meant_or(name, known, there_are),
+        )
+    if not any(model.locked for model in found):
+        raise UsageError(
+            f"the model {name!r} is not locked: it is served as it is, whatever was before",
+            hint=f"pin its version with update: lock in {KEY}.{name}",
+        )
 
 
 def _moves(workspace: Workspace, project: Project, lock: LockFile, names: tuple[str, ...]) -> Iterator[Move]:
@@ -118,17 +134,24 @@ def _now(workspace: Workspace, key: str, model: section.Model, project: Project)
     return ask(workspace, model.mlflow, settings.tracking_uri)
 
 
-def _without_the_forgotten(lock: LockFile, projects: Mapping[str, Project]) -> LockFile:
-    """Pins of models or environments that the spec no longer has go."""
-    kept = {
-        name: {
-            key: pin
-            for key, pin in lock.models.get(name, {}).items()
-            if key in project.sections.get(KEY, {}) and project.sections[KEY][key].locked
-        }
-        for name, project in projects.items()
-    }
-    return replace(lock, models={name: pins for name, pins in kept.items() if pins})
+def _forgotten(lock: LockFile, projects: Mapping[str, Project]) -> Iterator[Move]:
+    """Pins of models or environments that the spec no longer has, or that nothing pins any more."""
+    for name, pins in sorted(lock.models.items()):
+        known = projects[name].sections.get(KEY, {}) if name in projects else {}
+        for key, pin in sorted(pins.items()):
+            if key not in known or not known[key].locked:
+                yield Move(name, key, pin, None)
+
+
+def _moved(lock: LockFile, moves: Iterable[Move]) -> LockFile:
+    for move in moves:
+        name, pins = move.environment, lock.models.get(move.environment, {})
+        if move.after is not None:
+            lock = lock.with_pin(name, move.model, move.after)
+        else:
+            kept = {key: pin for key, pin in pins.items() if key != move.model}
+            lock = replace(lock, models={**lock.models, name: kept})
+    return replace(lock, models={name: pins for name, pins in lock.models.items() if pins})
 
 
 def _tell(moves: list[Move], as_json: bool) -> None:
@@ -138,7 +161,8 @@ def _tell(moves: list[Move], as_json: bool) -> None:
     for move in moves:
         before = move.before.version if move.before else "(not pinned)"
         where = terminal.paint(f"{KEY}.{move.model}", "name")
-        terminal.line(f"  {where} in {move.environment}: {before} -> {move.after.version}")
+        after = move.after.version if move.after else "(no longer pinned)"
+        terminal.line(f"  {where} in {move.environment}: {before} -> {after}")
         for reason in move.breaking:
             terminal.line(f"      {terminal.paint('callers may fail:', 'bad')} {reason}")
     terminal.line(f"{len(moves)} moved" if moves else "nothing to move: what is pinned is what there is")

@@ -8,6 +8,7 @@ import click
 
 from bedplate.cli import options, terminal
 from bedplate.cli.project import find_applied
+from bedplate.diagnostics import meant_or
 from bedplate.errors import UsageError
 
 
@@ -21,17 +22,23 @@ from bedplate.errors import UsageError
 @click.pass_obj
 def command(folder: Path, address: str, environment: str, follow: bool, lines: int) -> None:
     """Print or follow the log of a service, by its address in the spec, such as serving.delay."""
+    from bedplate.engine.sources import addresses
     from bedplate.engine.world.logs import follow_log
 
     workspace = find_applied(folder, environment)
-    if not workspace.world(environment).log(address).exists():
-        known = sorted(path.stem for path in workspace.world(environment).logs.glob("*.log"))
+    logged = sorted(path.stem for path in workspace.world(environment).logs.glob("*.log"))
+    called = addresses(workspace, environment)
+    known = {called.get(name, name): name for name in logged}
+    if address not in known:
+        there_are = f"there are: {', '.join(sorted(known))}"
         raise UsageError(
             f"there is no log of {address!r} in {environment}",
-            hint=f"there are: {', '.join(known)}" if known else "nothing runs there; `bedplate up` starts it",
+            hint=meant_or(
+                address, known, there_are if known else "nothing runs there; `bedplate up` starts it"
+            ),
         )
     shown = 0
-    for text in follow_log(workspace, environment, address, follow=follow, lines=lines):
+    for text in follow_log(workspace, environment, known[address], follow=follow, lines=lines):
         terminal.line(terminal.escaped(text.rstrip("\n")))
         shown += 1
     if not shown and lines:

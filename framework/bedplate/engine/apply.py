@@ -151,7 +151,7 @@ def _drift(events: Sequence[Event], stack: Stack) -> list[Change]:
 
 def _refuse_protected(stacks: Sequence[Stack]) -> None:
     protected = [
-        f"{stack.section}.{plans.resource_name(resource['urn'])}"
+        _address(stack, resource["urn"])
         for stack in stacks
         for resource in stack.state.resources()
         if resource.get("protect")
@@ -170,6 +170,12 @@ def _raise_for(session: Session, stack: Stack, outcome: Outcome) -> None:
         raise Interrupted(
             f"{stack}: interrupted; what was done is recorded", hint="run the command again to go on"
         )
+    protected = sorted({_address(stack, urn) for urn, text in outcome.complaints() if _PROTECTED in text})
+    if protected:
+        raise Refused(
+            f"protected, and would be deleted or replaced: {', '.join(protected)}",
+            hint="take the protection out of the spec and run `bedplate up`; then make this change",
+        )
     told = _failures(stack, outcome)
     if told:
         raise ApplyFailed("\n".join(told), hint="what succeeded is recorded; mend this and run it again")
@@ -177,6 +183,14 @@ def _raise_for(session: Session, stack: Stack, outcome: Outcome) -> None:
 
 
 _ENDED = "exited prematurely"
+_PROTECTED = "To unprotect the resource"
+
+
+def _address(stack: Stack, urn: str) -> str:
+    """The spec's address of a resource, also of one that the spec no longer has."""
+    name = plans.resource_name(urn)
+    origin = stack.origins.get(name)
+    return origin.address if origin else f"{stack.section}.{name}"
 
 
 def _failures(stack: Stack, outcome: Outcome) -> list[str]:

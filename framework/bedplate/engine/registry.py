@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from bedplate.spec.project import Project
 
 _ADDRESS = re.compile(r"models:/(?P<name>[^@/]+)(@(?P<alias>.+)|/(?P<version>\d+))")
+# What MLflow answers about models, versions and aliases that it does not have.
+_UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+_WITHOUT_TAGS = re.compile(r"<[a-zA-Z/!][^>]*>")
+_SHOWN_CHARACTERS = 300
 # The client would try for many minutes, draw bars, and tell what it does.
 _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
@@ -138,8 +142,11 @@ def _registry(uri: str, tracking_uri: str) -> Iterator[Any]:
     try:
         yield MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     except (MlflowException, OSError) as error:
-        text = redact(" ".join(str(error).split()))
+        text = redact(" ".join(_WITHOUT_TAGS.sub(" ", str(error)).split()))
+        unknown = getattr(error, "error_code", "") in _UNKNOWN
         raise EngineError(
-            f"{uri} cannot be had from {tracking_uri}: {text[:300]}",
-            hint="look whether the registry can be reached and knows the model and its alias",
+            f"{uri} cannot be had from {tracking_uri}: {text[:_SHOWN_CHARACTERS]}",
+            hint="the registry answers, and does not know it: look at the name, and at the alias or version"
+            if unknown
+            else "look whether this is the address of an MLflow server, and whether it can be reached from here",
         ) from error

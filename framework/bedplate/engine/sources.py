@@ -48,6 +48,15 @@ def read_sources(path: Path) -> dict[str, Origin]:
         return {}
 
 
+def addresses(workspace: Workspace, environment: str) -> dict[str, str]:
+    """What the spec calls each service, by what the world does: an entry with a `name` has two addresses."""
+    return {
+        f"{origin.address.partition('.')[0]}.{name}": origin.address
+        for folder in sorted(workspace.stacks.glob("*/"))
+        for name, origin in read_sources(workspace.sources(folder.name, environment)).items()
+    }
+
+
 def origin_of(workspace: Workspace, urn: str) -> Origin | None:
     """Where the resource of a URN (`urn:pulumi:<stack>::<project>-<section>::<type>::<name>`) comes from."""
     stack, _, rest = urn.removeprefix("urn:pulumi:").partition("::")

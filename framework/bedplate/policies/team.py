@@ -20,20 +20,23 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.abc import InspectLoader
+from importlib.util import decode_source, module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import yaml
 
 from bedplate.compiler import Compiled
-from bedplate.diagnostics import Diagnostic, Severity, dotted
+from bedplate.diagnostics import Diagnostic, Severity, dotted, meant
 from bedplate.graph import Resource, encode
 from bedplate.policies.policy import MODES, Applies, Breach, Policy, Rule, resources
+from bedplate.spec.load import FILE_BYTES
 from bedplate.spec.project import Environment
+from bedplate.spec.project_files import OutsideProject, meant_path, open_inside, real_inside
 
 CODE = re.compile(r"(?!BP)[A-Z]{2,10}[0-9]{3}")
 _KEYS = frozenset({"code", "title", "help", "level", "applies", "schema"})
@@ -46,40 +49,68 @@ class Unusable(Exception):
 
 def load(root: Path, folder: str, *, code: bool = True) -> tuple[tuple[Policy, ...], tuple[Diagnostic, ...]]:
     """The policies of a folder, and what is wrong with its files. `code` False leaves Python rules out."""
+    try:
+        names = _listed(root, folder)
+    except OutsideProject:
+        return (), (_outside(folder, "use a folder of the project"),)
+    except OSError as error:
+        if _is_there(root, folder):
+            return (), (Diagnostic("BP750", f"{folder} cannot be read: {error.strerror}", ("policies",)),)
+        near = meant_path(root, folder)
+        told = meant(near) if near else "the path is relative to the project's folder"
+        return (), (Diagnostic("BP750", f"there is no folder {folder}", ("policies",), help=told),)
     found: dict[str, Policy] = {}
     problems: list[Diagnostic] = []
-    place = root / folder
-    if not os.path.isdir(place):  # which a name that is too long is not, either
-        return (), (Diagnostic("BP750", f"there is no folder {folder}", ("policies",)),)
-    try:
-        paths = sorted(place.iterdir())
-    except OSError as error:
-        return (), (Diagnostic("BP750", f"{folder} cannot be read: {error.strerror}", ("policies",)),)
-    for path in paths:
-        if path.name.startswith((".", "_")) or path.suffix not in (".yaml", ".py"):
+    for name in names:
+        if name.endswith(".py") and not code:
             continue
-        if path.suffix == ".py" and not code:
-            continue
-        name = f"{folder}/{path.name}"
         try:
-            if not path.is_file():
-                raise Unusable("it is not a regular file")
-            policy = _schema_rule(path, name) if path.suffix == ".yaml" else _python_rule(path, name)
+            policy = _rule(root, name)
             if policy.code in found:
                 raise Unusable(f"{policy.code} is the code of {found[policy.code].origin} too")
             found[policy.code] = policy
+        except OutsideProject:
+            problems.append(_outside(name, "use a file in the project's folder"))
         except Unusable as error:
             problems.append(Diagnostic("BP750", f"{name} is no policy: {error}", ("policies",)))
     return tuple(found.values()), tuple(problems)
 
 
-def _schema_rule(path: Path, name: str) -> Policy:
+def _listed(root: Path, folder: str) -> list[str]:
+    """The files in the folder that are taken for policies. Raises OutsideProject, OSError."""
+    names = sorted(os.listdir(real_inside(root, folder)))
+    return [f"{folder}/{n}" for n in names if not n.startswith((".", "_")) and n.endswith((".yaml", ".py"))]
+
+
+def _is_there(root: Path, folder: str) -> bool:
+    return os.path.isdir(root / folder)  # which a name that is too long is not, either
+
+
+def _outside(name: str, help_text: str) -> Diagnostic:
+    return Diagnostic("BP111", f"{name} leads outside the project", ("policies",), help=help_text)
+
+
+def _rule(root: Path, name: str) -> Policy:
+    """The policy in a file of the project, whose bytes are what is read here and nothing else."""
+    try:
+        with open_inside(root, name) as file:
+            data = file.read(FILE_BYTES + 1)
+    except OutsideProject:
+        raise
+    except (OSError, ValueError) as error:
+        raise Unusable(f"it cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if len(data) > FILE_BYTES:
+        raise Unusable(f"it is larger than {FILE_BYTES // 1024**2} MiB")
+    return _schema_rule(data, name) if name.endswith(".yaml") else _python_rule(data, name, root / name)
+
+
+def _schema_rule(data: bytes, name: str) -> Policy:
     from jsonschema import Draft7Validator, SchemaError
     from referencing import Registry
 
     try:
-        rule = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+        rule = yaml.load(data, Loader=yaml.CSafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Unusable(" ".join(str(error).split())) from error
     if not isinstance(rule, dict) or not {"code", "title", "schema"} <= rule.keys() <= _KEYS:
         raise Unusable(
@@ -118,18 +149,28 @@ def _schema_rule(path: Path, name: str) -> Policy:
     )
 
 
-def _python_rule(path: Path, name: str) -> Policy:
-    spec = spec_from_file_location(f"bedplate_policy_{path.stem}", path)
+class _Read(InspectLoader):
+    """Runs a module from bytes that were read already; nothing is written into the team's folder."""
+
+    def __init__(self, data: bytes, path: Path) -> None:
+        self.data, self.path = data, path
+
+    def get_source(self, fullname: str) -> str:
+        return decode_source(self.data)
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.data, str(self.path))
+
+
+def _python_rule(data: bytes, name: str, path: Path) -> Policy:
+    spec = spec_from_file_location(f"bedplate_policy_{path.stem}", path, loader=_Read(data, path))
     if spec is None or spec.loader is None:
         raise Unusable("it cannot be imported")
     module = module_from_spec(spec)
-    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # nothing into the team's folder
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         raise Unusable(f"{type(error).__name__}: {error}") from error
-    finally:
-        sys.dont_write_bytecode = writes
     check = getattr(module, "check", None)
     if not callable(check):
         raise Unusable("it has no function check(resource, environment)")

@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from bedplate.spec.leaf import Leaf, Resolver, Schema, refuse, shown
 from bedplate.spec.model import SpecModel, optional, required
 from bedplate.spec.places import AddressValue, DnsLabelValue, HttpUrl, TimeZone, Url
+from bedplate.spec.secrets import EnvironmentVariable
 from bedplate.spec.tree import Scalar
 from bedplate.spec.types import (
     BooleanValue,
-    EnvironmentVariable,
     FilePath,
     NameValue,
     OneOf,

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bedplate.diagnostics import Diagnostic, PathKey, meant_or
+from bedplate.secret_shapes import has_credentials
 from bedplate.sections import SECTIONS
 from bedplate.spec.environments import LOCAL, ROOT
 from bedplate.spec.frame import EnvironmentSpec
 from bedplate.spec.grammar import entries
 from bedplate.spec.names import is_name
+from bedplate.spec.secrets import SECRET_IN_SPEC
 from bedplate.spec.tree import Map, Scalar, Seq, at, find, is_null
 
 
@@ -62,7 +64,12 @@ class FrameChecks:
             return
         parts = urlsplit(backend)
         path = (ROOT, name, "state", "backend")
-        if not parts.scheme:
+        if has_credentials(backend):
+            message = f"this address holds credentials, and {SECRET_IN_SPEC}"
+            yield self.found(
+                "BP110", message, path, "Pulumi finds them in the cloud's own variables and files"
+            )
+        elif not parts.scheme:
             hint = "such as s3://BUCKET, gs://BUCKET, file:///absolute/path or https://api.pulumi.com"
             yield self.found("BP120", f"{backend} is no address of a backend", path, hint)
         elif parts.scheme == "file" and (parts.netloc or not parts.path.startswith("/")):

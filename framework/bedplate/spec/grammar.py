@@ -13,8 +13,8 @@ from bedplate.diagnostics import Diagnostic, PathKey, Related, did_you_mean, mea
 from bedplate.spec.leaf import Resolver
 from bedplate.spec.model import LACKING, model_at
 from bedplate.spec.names import NAME, name_problem, world_name
+from bedplate.spec.secrets import SECRET_IN_SPEC
 from bedplate.spec.tree import Map, Node, Place, Scalar, at, find, is_null, kind, unreadable
-from bedplate.spec.types import SECRET_IN_SPEC
 
 Model = TypeVar("Model", bound=BaseModel)
 Data: TypeAlias = "Scalar | list[Data] | dict[str, Data]"
@@ -165,11 +165,12 @@ class _Reader:
     also_known: tuple[str, ...]
 
     def diagnostics(self, errors: Sequence[ErrorDetails]) -> Iterator[Diagnostic]:
-        """One for each root cause: a key that is written wrong is not missing as well."""
+        """One for each root cause: a key that is written wrong is not missing as well, nor what is below it."""
         found = [(error["type"], error["loc"], self.diagnostic(error)) for error in errors]
         misspelt = {(loc[:-1], d.help) for what, loc, d in found if what == "extra_forbidden"}
         for what, loc, diagnostic in found:
-            if what != "missing" or (loc[:-1], meant(str(loc[-1]))) not in misspelt:
+            way = ((loc[:depth], meant(str(key))) for depth, key in enumerate(loc))
+            if what not in _LACKING or misspelt.isdisjoint(way):
                 yield diagnostic
 
     def diagnostic(self, error: ErrorDetails) -> Diagnostic:

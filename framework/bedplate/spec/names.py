@@ -32,3 +32,8 @@ def name_problem(name: str) -> tuple[str, str]:
 def world_name(name: str) -> str:
     """What a name is in the world: _ becomes -, and none ends with it."""
     return name.replace("_", "-").rstrip("-")
+
+
+def variable_of(secret: str) -> str:
+    """The variable that a secret comes from where nothing is said about it: `api-key` from API_KEY."""
+    return secret.upper().replace("-", "_")

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
+from bedplate.secret_shapes import has_credentials
 from bedplate.spec.leaf import Schema, refuse, shown
+from bedplate.spec.secrets import SECRET_IN_SPEC
 from bedplate.spec.tree import Scalar
 from bedplate.spec.types import Text
 
@@ -17,6 +19,7 @@ _IMAGE = (
     r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 _REFERRING = r"|.*\$\{.*"
+_CREDENTIALS = "clients find them in variables of their own, such as MLFLOW_TRACKING_USERNAME and _PASSWORD"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Url(Text):
 
     def checked(self, scalar: Scalar, text: str) -> str:
         scheme, found, rest = text.partition("://")
+        if has_credentials(text):
+            refuse("BP110", f"this address holds credentials, and {SECRET_IN_SPEC}", _CREDENTIALS)
         if not found or not rest or re.search(r"[\s\"'<>\\]", text):
             self.wrong(scalar)
         if scheme not in self.schemes:
@@ -39,7 +44,10 @@ class Url(Text):
         return text
 
     def schema(self) -> Schema:
-        return {"type": "string", "pattern": f"^(({'|'.join(self.schemes)})://[^\\s\"'<>\\\\]+{_REFERRING})$"}
+        return {
+            "type": "string",
+            "pattern": f"^(({'|'.join(self.schemes)})://(?![^/?#]*@)[^\\s\"'<>\\\\]+{_REFERRING})$",
+        }
 
 
 class Image(Text):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bedplate.diagnostics import PathKey, Span
 from bedplate.inputs import Inputs
+from bedplate.spec.names import variable_of
 from bedplate.spec.tree import Map, find
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Environment:
             return {"kubernetes": source.kubernetes.name, "key": source.kubernetes.key}
         if source is not None and source.env is not None:
             return {"env": source.env}
-        return {"env": name.upper().replace("-", "_")}
+        return {"env": variable_of(name)}
 
     def protects(self, address: str) -> bool:
         """Whether an entry, or its whole section, is protected."""

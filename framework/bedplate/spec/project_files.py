@@ -59,16 +59,24 @@ def open_regular(path: str | os.PathLike[str], *, follow: bool = True) -> Iterat
         os.close(descriptor)
 
 
+def real_inside(root: str | os.PathLike[str], name: str) -> str:
+    """The real path of a file or folder of the project at `root`, wherever links inside of it lead.
+
+    Raises OutsideProject, OSError where there is nothing, and ValueError for a path that cannot be one.
+    """
+    real_root = os.path.realpath(root)
+    real = os.path.realpath(os.path.join(real_root, name), strict=True)
+    if os.path.commonpath((real, real_root)) != real_root:
+        raise OutsideProject(name)
+    return real
+
+
 @contextmanager
 def open_inside(root: str | os.PathLike[str], name: str) -> Iterator[BinaryIO]:
     """The regular file `name` of the project at `root`, wherever links inside of it lead.
 
     Raises OutsideProject, and what `open_regular` does.
     """
-    real_root = os.path.realpath(root)
-    real = os.path.realpath(os.path.join(real_root, name), strict=True)
-    if os.path.commonpath((real, real_root)) != real_root:
-        raise OutsideProject(name)
     # The real path has no links, and must still have none when it is opened.
-    with open_regular(real, follow=False) as file:
+    with open_regular(real_inside(root, name), follow=False) as file:
         yield file

@@ -1,4 +1,9 @@
-"""The scalar types of the language, but for amounts with units, which are in quantities.
+"""The scalar types of the language: texts, names, words. Others of their kind have files of their own.
+
+numbers.py     numbers without a unit
+quantities.py  amounts with one
+places.py      names that the world outside gives
+secrets.py     secrets by name, and the variables that hold their values
 
 They stand in `Annotated`, so that a section's model is plain to read: `p95: Annotated[Decimal, Duration()]`.
 What they are given is a located Scalar; nothing here has passed YAML's resolver.
@@ -7,26 +12,17 @@ What they are given is a located Scalar; nothing here has passed YAML's resolver
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Annotated
 
 from bedplate.diagnostics import did_you_mean
-from bedplate.graph import SecretRef
 from bedplate.secret_shapes import looks_like_a_secret
 from bedplate.spec.leaf import Leaf, Resolver, Schema, refuse, shown
 from bedplate.spec.names import NAME, is_name, name_problem
 from bedplate.spec.references import AsWritten, ReferenceProblem, SaidElsewhere, none_here
 from bedplate.spec.tree import Scalar
 
-SECRET_IN_SPEC = "a secret's value cannot stand in the spec"  # noqa: S105
-
-_VARIABLE = "letters, digits and _, not beginning with a digit, such as API_KEY"
 # Patterns are compiled when they are first used: most specs use few of the types.
-_INTEGER = r"[-+]?(0|[1-9][0-9]{0,17})"
-_NUMBER = r"[-+]?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?([eE][-+]?[0-9]{1,2})?"
-_NUMBER_LIKE = r"(?i)[-+]?[0-9][0-9_,.xoa-f]*|[-+]?\.(inf|nan)"
 _MODEL_URI = r"models:/[A-Za-z0-9][A-Za-z0-9 _.-]{0,249}(@[A-Za-z0-9_-]{1,100}|/[1-9][0-9]{0,9})"
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 
@@ -101,58 +97,6 @@ class Name(Leaf):
         return {"type": "string", "pattern": f"^{NAME.pattern}$"}
 
 
-@dataclass(frozen=True)
-class Integer(Leaf):
-    """A whole number within bounds, both included."""
-
-    low: int
-    high: int
-    noun = "a whole number"
-
-    def parse(self, scalar: Scalar, references: Resolver | None) -> int:
-        if not scalar.plain or not re.fullmatch(_INTEGER, scalar.text):
-            self.wrong(scalar, _number_help(scalar, self.noun))
-        value = int(scalar.text)
-        if not self.low <= value <= self.high:
-            refuse("BP024", f"{value} is out of range", f"from {self.low} to {self.high}")
-        return value
-
-    def schema(self) -> Schema:
-        return {"type": "integer", "minimum": self.low, "maximum": self.high}
-
-
-@dataclass(frozen=True)
-class Number(Leaf):
-    """A finite decimal number within bounds, both included, kept exactly."""
-
-    low: Decimal
-    high: Decimal
-    noun = "a number"
-
-    def parse(self, scalar: Scalar, references: Resolver | None) -> Decimal:
-        if not scalar.plain or not re.fullmatch(_NUMBER, scalar.text):
-            self.wrong(scalar, _number_help(scalar, self.noun))
-        value = Decimal(scalar.text)
-        if not self.low <= value <= self.high:
-            refuse("BP024", f"{scalar.text} is out of range", f"from {self.low} to {self.high}")
-        return value
-
-    def written(self, value: object) -> object:
-        exact = Decimal(str(value))
-        return int(exact) if exact == int(exact) else float(exact)
-
-    def schema(self) -> Schema:
-        return {"type": "number", "minimum": float(self.low), "maximum": float(self.high)}
-
-
-def _number_help(scalar: Scalar, noun: str) -> str | None:
-    if not scalar.plain and re.fullmatch(_NUMBER, scalar.text):
-        return "write it without quotes"
-    if re.fullmatch(_NUMBER_LIKE, scalar.text):
-        return f"write {noun} in decimal digits, such as {'3' if 'whole' in noun else '0.5'}"
-    return None
-
-
 class Boolean(Leaf):
     noun = "true or false"
 
@@ -189,32 +133,6 @@ class OneOf(Leaf):
         return {"enum": list(self.words)}
 
 
-class EnvironmentVariable(Leaf):
-    """The name of a variable of the process environment."""
-
-    noun = "the name of an environment variable, such as API_KEY"
-
-    def parse(self, scalar: Scalar, references: Resolver | None) -> str:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", scalar.text) or scalar.text in ("true", "false"):
-            # It may be the value itself, written here by mistake: it is not shown.
-            refuse("BP110", f"this is no name of an environment variable, and {SECRET_IN_SPEC}", _VARIABLE)
-        return scalar.text
-
-    def schema(self) -> Schema:
-        return {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,127}$"}
-
-
-class VariableName(EnvironmentVariable):
-    """The name of a variable that a program is given."""
-
-    def read(self, value: object, references: Resolver | None) -> object:
-        if isinstance(value, str):
-            if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", value):
-                return value
-            refuse("BP027", f"{value[:60]} is not the name of an environment variable", _VARIABLE)
-        return super().read(value, references)
-
-
 class HttpPath(Text):
     """The path of an address."""
 
@@ -243,68 +161,7 @@ class ModelUri(Text):
         return {"type": "string", "pattern": rf"^({_MODEL_URI}|.*\$\{{.*)$"}
 
 
-class Secret(Leaf):
-    """`{secret: NAME}`: a secret by name. Its value is no part of a spec, and is never repeated."""
-
-    noun = "the name of a secret: {secret: NAME}"
-
-    def read(self, value: object, references: Resolver | None) -> SecretRef:
-        if isinstance(value, Mapping):
-            return self._named(value)
-        if isinstance(value, Scalar) and not value.is_null:
-            refuse("BP110", SECRET_IN_SPEC, "name it: {secret: NAME}")
-        return refuse("BP022", f"expected {self.noun}")
-
-    def _named(self, value: Mapping[str, object]) -> SecretRef:
-        name = value.get("secret")
-        if isinstance(name, Scalar) and not name.is_null and not NAME.fullmatch(name.text):
-            refuse("BP027", *name_problem("the secret's name"), below=("secret",))
-        others = [key for key in value if key != "secret"]
-        if not others and isinstance(name, Scalar):
-            if name.is_null:
-                refuse("BP026", "there is no value", "write the secret's name", below=("secret",))
-            return SecretRef(name.text)
-        if not others and name is not None:
-            refuse("BP022", "expected the secret's name", below=("secret",))
-        near = next((key for key in others if did_you_mean(key, ("secret",))), None)
-        if near is not None or name is not None:
-            other = near or others[0]
-            refuse("BP020", f"unknown key {other}", "did you mean secret?" if near else None, key=other)
-        return refuse("BP022", f"expected {self.noun}")
-
-    def schema(self) -> Schema:
-        return {
-            "type": "object",
-            "properties": {
-                "secret": {
-                    **Name().schema(),
-                    "description": "The name of the secret; the environment says where its value is.",
-                    "examples": ["delay-key"],
-                }
-            },
-            "required": ["secret"],
-            "additionalProperties": False,
-        }
-
-
-class TextOrSecret(Text):
-    """A text, or a secret by name."""
-
-    noun = "a text, or {secret: NAME}"
-
-    def read(self, value: object, references: Resolver | None) -> object:
-        if isinstance(value, Mapping):
-            return Secret().read(value, references)
-        return super().read(value, references)
-
-    def schema(self) -> Schema:
-        return {"anyOf": [Text().schema(), Secret().schema()]}
-
-
 TextValue = Annotated[str, Text()]
-TextOrSecretValue = Annotated[str | SecretRef, TextOrSecret()]
-VariableNameValue = Annotated[str, VariableName()]
 PathValue = Annotated[str, FilePath()]
 NameValue = Annotated[str, Name()]
 BooleanValue = Annotated[bool, Boolean()]
-SecretValue = Annotated[SecretRef, Secret()]

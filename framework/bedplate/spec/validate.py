@@ -19,6 +19,7 @@ from bedplate.spec.load import Loaded
 from bedplate.spec.overlay import without_nulls
 from bedplate.spec.project import Project
 from bedplate.spec.references import AsWritten, Facts, References
+from bedplate.spec.secret_sources import Secrets
 from bedplate.spec.tree import Map, Node, Place, at, find, is_null, scalars
 
 
@@ -73,9 +74,11 @@ class _Validation:
         )
         resolved, resolve_problems = resolve(written)
         across = FrameChecks(self.tree, specs, self.names(ENVIRONMENTS))
+        secrets = Secrets.of(self.tree)
         problems = [
             *self.loading, *frame.diagnostics, *variable_problems, *environment_problems, *resolve_problems,
             *self.part_problems(), *self.removal_problems(across), *self.default_problems(), *across.run(),
+            *secrets.almost(),
         ]  # fmt: skip
         if not resolved:  # their mistakes do not hide those of the sections
             resolved = [nowhere(written)]
@@ -88,6 +91,9 @@ class _Validation:
         }
         found = {name: said for name, (_, said) in known.items()}
         diagnostics = ordered([*problems, *merged(found)])
+        if not diagnostics:  # else what uses them may be among what could not be read
+            diagnostics = ordered(secrets.unused())
+            self.refused = refuses(diagnostics)
         projects = {name: project for name, (project, said) in known.items() if not self.refused and not said}
         asked = {item.environment.name: frozenset(item.references.asked) for item in resolved}
         asked = {name: names for name, names in asked.items() if names}
@@ -199,7 +205,11 @@ class _Validation:
             found = self.seen.get(identity)
             if found is None:
                 key = whole.keys[name] if isinstance(whole, Map) else node.place
-                found = read(SECTIONS[section].Model, node, (section, name), key, references)
+                # What defaults with a mistake would have filled is not missing as well.
+                unfilled = section in self.sections.broken_defaults
+                found = read(
+                    SECTIONS[section].Model, node, (section, name), key, references, partial=unfilled
+                )
                 self.seen[identity] = found
             problems.extend(found.diagnostics)
             if found.model is not None:

@@ -7,22 +7,19 @@ from dataclasses import dataclass
 
 from bedplate.spec.frame import Version
 from bedplate.spec.leaf import Leaf
+from bedplate.spec.numbers import Integer, Number
 from bedplate.spec.places import Address, DnsLabel, HostName, Image, TimeZone, Url
 from bedplate.spec.quantities import Cpu, Duration, Memory, Percent
 from bedplate.spec.raw import Raw
+from bedplate.spec.secrets import EnvironmentVariable, Secret, TextOrSecret
 from bedplate.spec.types import (
     Boolean,
-    EnvironmentVariable,
     FilePath,
     HttpPath,
-    Integer,
     ModelUri,
     Name,
-    Number,
     OneOf,
-    Secret,
     Text,
-    TextOrSecret,
 )
 from tests.spec.mutation.slots import SECRET_NAME, Slot
 

@@ -16,7 +16,7 @@ from bedplate.sections import SECTIONS
 from bedplate.spec.frame import Entries, Frame, Parts
 from bedplate.spec.leaf import Leaf
 from bedplate.spec.model import LIST, MAPPING, ONE, SpecModel, inner, leaf, leaf_of, model_of
-from bedplate.spec.types import Secret, TextOrSecret
+from bedplate.spec.secrets import Secret, TextOrSecret
 
 Takes: TypeAlias = "Leaf | str"
 Stretch: TypeAlias = "tuple[int, int]"

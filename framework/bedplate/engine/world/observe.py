@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from bedplate.engine.provider.kind import ResourceFailed
+from bedplate.engine.sources import addresses
 from bedplate.engine.world import health, supervision, supervisord, token
 from bedplate.engine.world.local import LocalMachine
 from bedplate.engine.world.machine import Exit, Master, Model, Program, Worker
@@ -33,6 +34,8 @@ class SupervisorStatus:
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
     """One service. Times are Unix seconds; `restarts` and `last_exit` are about its workers.
+
+    `address` is the spec's; one that the spec no longer has is known by its name in the world.
 
     `state` is one of health.State, or `unknown` when its token cannot be read.
     """
@@ -83,7 +86,9 @@ def observe(workspace: Workspace, environment: str) -> WorldStatus:
     folders = sorted(path.parent for path in (world.root / "services").glob(f"*/{token.FILE}"))
     with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
         services = tuple(pool.map(lambda folder: _service(world, folder, programs), folders))
-    return WorldStatus(environment, supervisor, services)
+    known = addresses(workspace, environment)
+    called = (replace(service, address=known.get(service.address, service.address)) for service in services)
+    return WorldStatus(environment, supervisor, tuple(called))
 
 
 def _supervisor(world: LocalWorld) -> SupervisorStatus:

@@ -13,6 +13,8 @@ from bedplate.secret_shapes import names_a_secret
 from bedplate.sections.models import version_of
 from bedplate.sections.serving import gates, golden
 from bedplate.sections.serving.model import BEDPLATE, CONTAINER, Model
+from bedplate.spec.names import world_name
+from bedplate.workloads import SIDES
 
 if TYPE_CHECKING:
     from bedplate.spec.project import Project
@@ -37,6 +39,7 @@ def check(entries: Mapping[str, Model], project: Project) -> Iterator[Diagnostic
         yield from _at(key, gates.check(entry))
         yield from _at(key, golden.check(key, entry, project))
     yield from _ports(entries, project)
+    yield from _sides(entries, project)
 
 
 def _at(key: str, found: Iterator[Diagnostic]) -> Iterator[Diagnostic]:
@@ -253,3 +256,20 @@ def _ports(entries: Mapping[str, Model], project: Project) -> Iterator[Diagnosti
                 help="choose another port, or leave it out",
                 related=(Related(project.span((KEY, first, "expose", "port")), "taken here"),),
             )
+
+
+def _sides(entries: Mapping[str, Model], project: Project) -> Iterator[Diagnostic]:
+    """Entries that are called in the world as one side of another's canary is."""
+    called = {world_name(entry.identity(key)): key for key, entry in entries.items()}
+    for key, entry in entries.items():
+        for side in SIDES if entry.rollout.canary else ():
+            name = world_name(f"{entry.identity(key)}-{side}")
+            if name in called:
+                yield Diagnostic(
+                    "BP113",
+                    f"{KEY}.{called[name]} has the name of one side of the canary of {KEY}.{key}: {name}",
+                    (KEY, called[name]),
+                    help="rename one of them",
+                    related=(Related(project.span((KEY, key), at_key=True), "the canary"),),
+                    at_key=True,
+                )

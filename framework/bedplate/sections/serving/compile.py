@@ -100,7 +100,8 @@ def _container(entry: Model) -> Container | None:
     if entry.runtime != CONTAINER:
         return None
     told = entry.container or model.Container.model_construct()
-    return Container(told.port, told.health, told.command, told.args, tuple(sorted(told.env.items())))
+    variables = tuple(sorted(told.env.items()))
+    return Container(told.port, told.health, told.metrics, told.command, told.args, variables)
 
 
 def _image(key: str, entry: Model, project: Project) -> str | None:

@@ -7,20 +7,17 @@ from typing import Annotated
 
 from bedplate.spec.entry import Entry
 from bedplate.spec.model import SpecModel, optional, part, required
+from bedplate.spec.numbers import Integer, Number
 from bedplate.spec.places import HostNameValue, ImageValue
 from bedplate.spec.quantities import CpuValue, Duration, DurationValue, MemoryValue, Percent
 from bedplate.spec.raw import RawValue
+from bedplate.spec.secrets import SecretValue, TextOrSecretValue, VariableNameValue
 from bedplate.spec.types import (
     HttpPath,
-    Integer,
     NameValue,
-    Number,
     OneOf,
     PathValue,
-    SecretValue,
-    TextOrSecretValue,
     TextValue,
-    VariableNameValue,
 )
 
 BEDPLATE, CONTAINER = "bedplate", "container"
@@ -204,6 +201,13 @@ class Container(SpecModel):
     port: Annotated[int, Integer(1, 65535)] = optional(8080, "The port that it listens on.", "8080")
     health: Annotated[str, HttpPath()] = optional(
         "/health", "The path that answers 200 when it is ready.", "/healthz"
+    )
+    metrics: Annotated[str, HttpPath()] | None = optional(
+        None,
+        "The path of its metrics for Prometheus, named as those of bedplate's own server: bedplate_requests_total "
+        "with the label code, the histogram bedplate_request_duration_seconds, bedplate_in_flight.",
+        "/metrics",
+        absent="it has none, so that no gates can hold its canary, and no count of requests can scale it.",
     )
     command: tuple[TextValue, ...] = optional(
         (), "The program to run.", "[python, serve.py]", absent="the image's own."

@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 from bedplate.diagnostics import Diagnostic, PathKey
 from bedplate.graph import Resource, Value
 from bedplate.spec.project import Environment
-from bedplate.targets.kubernetes import objects, patches
+from bedplate.targets.kubernetes import objects, patches, pods
 from bedplate.targets.kubernetes.names import dns_name, place
 from bedplate.targets.lowered import Lowered
 from bedplate.targets.refusals import cannot
 from bedplate.workloads import Artifact, Service, Workload
 
 NAME = "kubernetes"
+_METRICS = "if it counts as bedplate's own server does, say where: container: {metrics: /metrics}"
 
 
 def settings(environment: Environment) -> Iterator[Diagnostic]:
@@ -42,7 +43,6 @@ def refuse(workload: Workload, environment: Environment) -> Iterator[Diagnostic]
         return
     entry: tuple[PathKey, ...] = tuple(workload.address.split("."))
     cluster = environment.settings.kubernetes
-    needs_prometheus = workload.autoscaling and workload.autoscaling.metric in ("concurrency", "rps")
     for path, said, what, help_text in (
         (
             (),
@@ -62,21 +62,10 @@ def refuse(workload: Workload, environment: Environment) -> Iterator[Diagnostic]
             "choose the port",
             "take it out: it is 8080 on a cluster",
         ),
-        (
-            ("autoscaling", "metric"),
-            needs_prometheus and cluster.prometheus is None,
-            "count requests without a Prometheus",
-            f"add environments.{environment.name}.kubernetes.prometheus, or scale on cpu",
-        ),
-        (
-            ("rollout", "gates"),
-            _gated(workload) and cluster.prometheus is None,
-            "hold a canary to its objectives without a Prometheus",
-            f"add environments.{environment.name}.kubernetes.prometheus",
-        ),
     ):
         if said:
             yield cannot(NAME, environment, (*entry, *path), what, help_text)
+    yield from _unmeasured(workload, environment, entry)
     if cluster.gateway is None:
         yield from _pods(workload, environment, entry)
     yield from patches.check(workload, objects.of(workload, place(environment)), entry)
@@ -100,7 +89,8 @@ def lower(workload: Workload, environment: Environment) -> Lowered:
         return _artifact(workload, environment)
     found = patches.applied(workload, objects.of(workload, where))
     resources = tuple(
-        _resource(f"{workload.name}-{item.suffix}", item.api, item.kind, item.content) for item in found
+        _resource(f"{workload.name}-{item.suffix}", item.api, item.kind, item.content, item.theirs)
+        for item in found
     )
     url = f"http://{dns_name(workload.name)}.{where.namespace}.svc"
     return Lowered(
@@ -127,17 +117,41 @@ def _artifact(artifact: Artifact, environment: Environment) -> Lowered:
     return Lowered((resource,), addresses={resource.name: artifact.address})
 
 
-def _resource(name: str, api: str, kind: str, content: dict[str, Value]) -> Resource:
+def _resource(
+    name: str, api: str, kind: str, content: dict[str, Value], theirs: tuple[str, ...] = ()
+) -> Resource:
     version = api.removeprefix("core/")
     return Resource(
         name=name,
         type=f"kubernetes:{api}:{kind}",
         properties={"apiVersion": version, "kind": kind, **content},
+        ignore_changes=theirs,
     )
 
 
 def _gated(service: Service) -> bool:
     return bool(service.canary) and (service.gates.p95_s is not None or service.gates.error_rate is not None)
+
+
+def _unmeasured(
+    service: Service, environment: Environment, entry: tuple[PathKey, ...]
+) -> Iterator[Diagnostic]:
+    """What goes by figures that nobody has: no Prometheus asks, or the server does not count."""
+    cluster = environment.settings.kubernetes
+    if cluster is None or cluster.prometheus is None:
+        lacking, mend = "without a Prometheus", f"add environments.{environment.name}.kubernetes.prometheus"
+    elif pods.metrics(service) is None:
+        lacking, mend = "when its container has no metrics", _METRICS
+    else:
+        return
+    scaling = service.autoscaling
+    if scaling is not None and scaling.metric in ("concurrency", "rps"):
+        path = (*entry, "autoscaling", "metric")
+        yield cannot(NAME, environment, path, f"count requests {lacking}", f"{mend}, or scale on cpu")
+    if _gated(service):
+        path = (*entry, "rollout", "gates")
+        what = f"hold a canary to its objectives {lacking}"
+        yield cannot(NAME, environment, path, what, f"{mend}, or take the objectives out")
 
 
 def _pods(service: Service, environment: Environment, entry: tuple[PathKey, ...]) -> Iterator[Diagnostic]:

@@ -12,12 +12,14 @@ class Object:
     """`api` is its group and version (`core/v1`, `apps/v1`), `content` all but these and the kind.
 
     `role` tells objects of one kind apart within a service: its Services for the two sides of a canary.
+    `theirs` are the properties that a controller writes after they were made: to apply again leaves them.
     """
 
     api: str
     kind: str
     content: dict[str, Value]
     role: str = ""
+    theirs: tuple[str, ...] = ()
 
     @property
     def suffix(self) -> str:

@@ -9,6 +9,7 @@ from bedplate.targets.kubernetes.object import Object
 from bedplate.workloads import Autoscaling, Service
 
 REPLICAS = 3
+DEFAULT_DENY = "default-deny.bedplate"  # which no entry can be called: their names have no dots
 _CLUSTER_METRICS = ("cpu", "memory")
 
 
@@ -22,13 +23,14 @@ def of(service: Service, where: Place) -> tuple[Object, ...]:
     if service.canary:
         found += rollout.around(service, where)
     if service.host is not None and where.gateway is not None:
-        found.append(Object("gateway.networking.k8s.io/v1", "HTTPRoute", rollout.route(service, where)))
+        content, theirs = rollout.route(service, where), rollout.weights(service)
+        found.append(Object("gateway.networking.k8s.io/v1", "HTTPRoute", content, theirs=theirs))
     if service.autoscaling is not None:
         found.append(_scaler(service, service.autoscaling, where))
     if fewest(service) > 1:
         found.append(Object("policy/v1", "PodDisruptionBudget", _disruption(service, where)))
     found.append(Object("networking.k8s.io/v1", "NetworkPolicy", _network(service, where)))
-    if where.prometheus is not None and service.container is None:
+    if _is_watched(service, where):
         found.append(Object("monitoring.coreos.com/v1", "PodMonitor", _monitor(service, where)))
     return tuple(found)
 
@@ -50,7 +52,7 @@ def namespace(where: Place) -> dict[str, Value]:
 def default_deny(where: Place) -> dict[str, Value]:
     """Nothing reaches or leaves a pod but what another policy allows, and name look-ups."""
     return {
-        "metadata": where.metadata("default-deny", "base"),
+        "metadata": where.metadata(DEFAULT_DENY, "base"),
         "spec": {"podSelector": {}, "policyTypes": ("Ingress", "Egress"), "egress": (_dns(),)},
     }
 
@@ -166,16 +168,20 @@ def _network(service: Service, where: Place) -> dict[str, Value]:
             "policyTypes": ("Ingress", "Egress"),
             "ingress": (
                 {"from": tuple(sources), "ports": ({"protocol": "TCP", "port": "http"},)},
-                *_scrapes(where),
+                *_scrapes(service, where),
             ),
             "egress": tuple(egress),
         },
     }
 
 
-def _scrapes(where: Place) -> tuple[Value, ...]:
+def _is_watched(service: Service, where: Place) -> bool:
+    return where.prometheus is not None and pods.metrics(service) is not None
+
+
+def _scrapes(service: Service, where: Place) -> tuple[Value, ...]:
     """Prometheus asks from wherever it runs."""
-    if where.prometheus is None:
+    if not _is_watched(service, where):
         return ()
     return ({"from": ({"namespaceSelector": {}},), "ports": ({"protocol": "TCP", "port": "http"},)},)
 
@@ -189,10 +195,12 @@ def _dns() -> dict[str, Value]:
 
 
 def _monitor(service: Service, where: Place) -> dict[str, Value]:
+    """Series get the labels of their pod that queries choose by; they are not on them of themselves."""
     return {
         "metadata": where.metadata(service.name, "serving"),
         "spec": {
             "selector": {"matchLabels": selector(service.name)},
-            "podMetricsEndpoints": ({"port": "http", "path": pods.METRICS},),
+            "podTargetLabels": (rollout.NAME_LABEL, rollout.HASH_LABEL),
+            "podMetricsEndpoints": ({"port": "http", "path": pods.metrics(service) or pods.METRICS},),
         },
     }

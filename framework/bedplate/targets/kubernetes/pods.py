@@ -41,6 +41,11 @@ def health(service: Service) -> str:
     return service.container.health if service.container else "/v2/health/ready"
 
 
+def metrics(service: Service) -> str | None:
+    """The path of its metrics, which a server of one's own need not have."""
+    return service.container.metrics if service.container else METRICS
+
+
 def secret_name(service: Service) -> str:
     """The Secret that holds what the service is given by name."""
     return dns_name(service.name, "secrets")

@@ -7,13 +7,16 @@ controller, so both conditions look at its length first.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from bedplate.graph import Value
 from bedplate.targets.kubernetes.names import Place, dns_name, selector
 from bedplate.targets.kubernetes.object import Object
-from bedplate.workloads import Service
+from bedplate.workloads import SIDES, Service
 
+# Labels of pods: the service, and the version, which the controller of rollouts writes there.
+NAME_LABEL, HASH_LABEL = "app.kubernetes.io/name", "rollouts-pod-template-hash"
 _EVERY = "1m"
 
 
@@ -23,9 +26,10 @@ def strategy(service: Service, where: Place) -> dict[str, Value]:
     for step in service.canary:
         steps.append({"setWeight": percent(step.weight_share)})
         steps.append({"pause": {"duration": f"{step.hold_s}s"}})
+    stable, canary_side = (dns_name(service.name, side) for side in SIDES)
     canary: dict[str, Value] = {
-        "stableService": dns_name(service.name, "stable"),
-        "canaryService": dns_name(service.name, "canary"),
+        "stableService": stable,
+        "canaryService": canary_side,
         "maxSurge": 1,
         "maxUnavailable": 0,
         "steps": tuple(steps),
@@ -55,16 +59,24 @@ def percent(share: str) -> int | float:
 
 
 def around(service: Service, where: Place) -> list[Object]:
-    """The Services that the controller points at the two versions, and the gates."""
-    found = [Object("core/v1", "Service", _side(service, where, side), side) for side in ("stable", "canary")]
+    """The Services whose selectors the controller points at the two versions, and the gates."""
+    found = [
+        Object("core/v1", "Service", _side(service, where, side), side, ("spec.selector",)) for side in SIDES
+    ]
     if _gated(service, where):
         found.append(Object("argoproj.io/v1alpha1", "AnalysisTemplate", _gates(service, where)))
     return found
 
 
+def weights(service: Service) -> tuple[str, ...]:
+    """What the controller of rollouts moves while a canary is under way."""
+    sides = range(len(SIDES)) if service.canary else ()
+    return tuple(f"spec.rules[0].backendRefs[{side}].weight" for side in sides)
+
+
 def route(service: Service, where: Place) -> dict[str, Value]:
     """The way from the gateway. Everything that a controller would fill in is said, or it would be a change."""
-    sides = (("stable", 100), ("canary", 0)) if service.canary else (("", 1),)
+    sides = tuple(zip(SIDES, (100, 0), strict=True)) if service.canary else (("", 1),)
     backends: tuple[Value, ...] = tuple(_backend(service, side, weight) for side, weight in sides)
     gateway = {
         "group": "gateway.networking.k8s.io",
@@ -94,7 +106,7 @@ def _backend(service: Service, side: str, weight: int) -> dict[str, Value]:
 
 def load(service: Service, where: Place, metric: str) -> str:
     """The load of a service as PromQL: requests at once, or per second."""
-    labels = _labels({"namespace": where.namespace, "app": dns_name(service.name)})
+    labels = _labels({"namespace": where.namespace, _of_series(NAME_LABEL): dns_name(service.name)})
     if metric == "concurrency":
         return f"sum(bedplate_in_flight{labels})"
     return f"sum(rate(bedplate_requests_total{labels}[1m]))"
@@ -143,10 +155,15 @@ def _metric(name: str, query: str, limit: float, where: Place) -> dict[str, Valu
 def _canary_labels(service: Service, where: Place, *, failed: bool = False) -> str:
     known = {
         "namespace": where.namespace,
-        "app": dns_name(service.name),
-        "pod_template_hash": "{{args.canary-hash}}",
+        _of_series(NAME_LABEL): dns_name(service.name),
+        _of_series(HASH_LABEL): "{{args.canary-hash}}",
     }
     return _labels(known, more=', code=~"5.."' if failed else "")
+
+
+def _of_series(label: str) -> str:
+    """What a pod's label is called on a series: Prometheus has no letters but these."""
+    return re.sub(r"[^a-zA-Z0-9_]", "_", label)
 
 
 def _labels(known: dict[str, str], more: str = "") -> str:
