@@ -1,4 +1,4 @@
-"""Adding a section touches four places: its module, the registry, its cases, the regenerated schema."""
+"""Adding a section touches four places: its module, the registry, its cases, what is generated of the models."""
 
 from __future__ import annotations
 
@@ -103,6 +103,8 @@ def test_a_new_section_touches_four_places(tmp_path: Path) -> None:
     (case / "bedplate.yaml").write_text(SPEC)
     (case / "hello.txt").write_text("Hello, world!\n")
     (copy / "specs/bedplate.schema.json").write_text(run(copy, "-m", "bedplate", "schema"))
+    reference = run(copy, "-m", "bedplate", "schema", "--format", "markdown")
+    (copy / "specs/reference.md").write_text(reference)
 
     pytest = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
     run(copy, *pytest, "--update", "tests/spec/test_cases.py")
@@ -113,9 +115,12 @@ def test_a_new_section_touches_four_places(tmp_path: Path) -> None:
         "framework/bedplate/sections/greetings.py",
         "framework/bedplate/sections/__init__.py",
         "specs/bedplate.schema.json",
+        "specs/reference.md",
     }
     tests = ["tests/spec/test_cases.py", "tests/spec/test_schema.py", "tests/test_invariants.py"]
+    tests.append("tests/test_reference.py")
     run(copy, *pytest, *tests)
     assert (case / "expect.txt").read_text() == "valid in local\n"
     assert "greetings" in run(copy, "-m", "bedplate", "-C", str(case), "compile")
+    assert "### `greetings.*.to`" in reference
     assert "Whom to greet." in run(copy, "-m", "bedplate", "explain", "greetings.hello.to")

@@ -56,6 +56,10 @@ def _explanation(code: str) -> str:
 def _field(field: Field) -> Iterator[str]:
     yield f"{field.address}: {field.whole.get('description', '')}"
     yield f"  type:     {field.type}"
+    if field.form:
+        yield f"  form:     {field.form}"
+    for word, meaning in field.words.items():
+        yield f"            {word}: {meaning}"
     if field.default is not None:
         yield f"  default:  {shown(field.default)}"
     elif field.required:
@@ -74,6 +78,8 @@ def _field_data(field: Field) -> dict[str, object]:
         "address": field.address,
         "description": field.whole.get("description", ""),
         "type": field.type,
+        "form": field.form or None,
+        "words": field.words,
         "required": field.required,
         "default": field.default,
         "examples": field.examples,

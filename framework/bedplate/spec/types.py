@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from bedplate.diagnostics import did_you_mean
 from bedplate.graph import SecretRef
 from bedplate.secret_shapes import looks_like_a_secret
 from bedplate.spec.leaf import Leaf, Resolver, Schema, refuse, shown
-from bedplate.spec.names import NAME, is_name, name_problem
+from bedplate.spec.names import NAME, RULE, is_name, name_problem
 from bedplate.spec.references import AsWritten, ReferenceProblem, SaidElsewhere, none_here
 from bedplate.spec.tree import Scalar
 
@@ -33,6 +33,11 @@ _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 
 class Text(Leaf):
     """Any text, quoted or not: `NO` and `1.10` are those texts. `${...}` is resolved."""
+
+    rule = (
+        "With quotes or without: NO and 1.10 are these texts. References such as ${var.NAME} are filled in (BP107), "
+        "and $${ stands for ${."
+    )
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> str:
         control = None if scalar.text.isprintable() else re.search(_CONTROL, scalar.text)
@@ -62,6 +67,7 @@ class FilePath(Text):
     """A file of the project: relative, with forward slashes, and not out of the folder."""
 
     noun = "the path of a file in the project"
+    rule = "From the project's folder on, with forward slashes, and never out of it."
 
     def checked(self, scalar: Scalar, text: str) -> str:
         if text.startswith("/") or re.match(r"[A-Za-z]:", text) or ".." in text.split("/"):
@@ -79,10 +85,17 @@ class FilePath(Text):
         }
 
 
+class FolderPath(FilePath):
+    """A folder of the project."""
+
+    noun = "the path of a folder in the project"
+
+
 class Name(Leaf):
     """A name of the language."""
 
     noun = "a name"
+    rule = f"{RULE[0].upper()}{RULE[1:]}."
 
     def read(self, value: object, references: Resolver | None) -> object:
         if isinstance(value, str):
@@ -108,6 +121,7 @@ class Integer(Leaf):
     low: int
     high: int
     noun = "a whole number"
+    rule = "In decimal digits, without quotes."
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> int:
         if not scalar.plain or not re.fullmatch(_INTEGER, scalar.text):
@@ -128,6 +142,7 @@ class Number(Leaf):
     low: Decimal
     high: Decimal
     noun = "a number"
+    rule = "In decimal digits, without quotes; 1e-5 is one too."
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> Decimal:
         if not scalar.plain or not re.fullmatch(_NUMBER, scalar.text):
@@ -155,6 +170,7 @@ def _number_help(scalar: Scalar, noun: str) -> str | None:
 
 class Boolean(Leaf):
     noun = "true or false"
+    rule = "In these two words alone, without quotes."
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> bool:
         if not scalar.plain or scalar.text not in ("true", "false"):
@@ -169,9 +185,9 @@ class Boolean(Leaf):
 
 @dataclass(frozen=True)
 class OneOf(Leaf):
-    """One of a few words."""
+    """One of a few words. `words` says of each what it means."""
 
-    words: tuple[str, ...]
+    words: Mapping[str, str] = field(hash=False)
     noun = "one of a few words"
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> str:
@@ -186,13 +202,14 @@ class OneOf(Leaf):
         return scalar.text
 
     def schema(self) -> Schema:
-        return {"enum": list(self.words)}
+        return {"enum": [*self.words], "enumDescriptions": [*self.words.values()]}
 
 
 class EnvironmentVariable(Leaf):
     """The name of a variable of the process environment."""
 
     noun = "the name of an environment variable, such as API_KEY"
+    rule = f"{_VARIABLE[0].upper()}{_VARIABLE[1:]}."
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> str:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", scalar.text) or scalar.text in ("true", "false"):
@@ -219,6 +236,7 @@ class HttpPath(Text):
     """The path of an address."""
 
     noun = "a path, such as /health"
+    rule = "A slash first; no spaces, no query."
 
     def checked(self, scalar: Scalar, text: str) -> str:
         if not re.fullmatch(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,255}", text):
@@ -233,6 +251,7 @@ class ModelUri(Text):
     """A version of a registered model, in MLflow's own words."""
 
     noun = "a model of a registry, such as models:/flights-delay@champion"
+    rule = "models:/NAME@ALIAS, or models:/NAME/VERSION."
 
     def checked(self, scalar: Scalar, text: str) -> str:
         if not re.fullmatch(_MODEL_URI, text):
@@ -247,6 +266,7 @@ class Secret(Leaf):
     """`{secret: NAME}`: a secret by name. Its value is no part of a spec, and is never repeated."""
 
     noun = "the name of a secret: {secret: NAME}"
+    rule = "The environment says where its value is; the value itself is refused here."
 
     def read(self, value: object, references: Resolver | None) -> SecretRef:
         if isinstance(value, Mapping):
@@ -277,6 +297,7 @@ class Secret(Leaf):
             "type": "object",
             "properties": {
                 "secret": {
+                    "title": Name.noun,
                     **Name().schema(),
                     "description": "The name of the secret; the environment says where its value is.",
                     "examples": ["delay-key"],
@@ -291,6 +312,7 @@ class TextOrSecret(Text):
     """A text, or a secret by name."""
 
     noun = "a text, or {secret: NAME}"
+    rule = "A text that is no secret's value, or a secret by its name."
 
     def read(self, value: object, references: Resolver | None) -> object:
         if isinstance(value, Mapping):
