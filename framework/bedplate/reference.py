@@ -23,6 +23,10 @@ GROUPS = {
     "BP0": "Reading a spec",
     "BP1": "The project and its references",
     "BP2": "Models and serving",
+    "BP3": "Features",
+    "BP4": "Monitoring",
+    "BP5": "Experiments",
+    "BP6": "Retraining",
     "BP7": "Breaches of policies",
 }
 _HEAD = """\
@@ -177,12 +181,10 @@ def _flow(value: object) -> str:
 
 def _diagnostics(titles: Mapping[str, str]) -> Iterator[str]:
     for begin, group in GROUPS.items():
-        yield f"### {group}"
-        yield "\n".join(
-            f"- [{code}](diagnostics/{code}.md): {title}"
-            for code, title in sorted(titles.items())
-            if code.startswith(begin)
-        )
+        codes = sorted(code for code in titles if code.startswith(begin))
+        if codes:
+            yield f"### {group}"
+            yield "\n".join(f"- [{code}](diagnostics/{code}.md): {titles[code]}" for code in codes)
 
 
 def _bullet(text: str) -> str:

@@ -25,15 +25,15 @@ _CODE = re.compile(r"BP[0-9]{3}", re.IGNORECASE)
 @click.command("explain", short_help="what a diagnostic's code or a field of the spec means")
 @click.argument("subject", metavar="CODE|FIELD|ADDRESS")
 @click.option(
-    "--env", "environment", metavar="NAME", help="Say where each value comes from there, and what it beat."
+    "--env", "environment", metavar="NAME", help="Say where each value comes from in that environment."
 )
 @options.as_json
 @click.pass_obj
 def command(folder: Path, subject: str, environment: str | None, as_json: bool) -> None:
     """Explain a code, such as BP204, or a field of the spec, such as serving.*.replicas.
 
-    With --env, say which file and line each value at an address, such as serving.delay, comes from in that
-    environment, and which other values it beat there.
+    With --env, say from which file and line each value at an ADDRESS, such as serving.delay, comes in that
+    environment, and which other values it beat.
     """
     if environment is not None:
         _explain_values(folder, subject, environment, as_json=as_json)

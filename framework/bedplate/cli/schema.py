@@ -7,7 +7,9 @@ import click
 from bedplate.cli import terminal
 
 
-@click.command("schema", short_help="print the JSON Schema of the spec, for editors; or its reference")
+@click.command(
+    "schema", short_help="print what a spec can say: JSON Schema for editors, a reference for people"
+)
 @click.option(
     "--format",
     "form",
@@ -18,7 +20,7 @@ from bedplate.cli import terminal
     "field, for people.",
 )
 def command(form: str) -> None:
-    """Print what a spec can say: as JSON Schema, or as a page that explains every field and code."""
+    """Print what a spec can say: as JSON Schema, or as a page that explains every field of it."""
     if form == "markdown":
         from bedplate.reference import to_text
     else:
