@@ -62,6 +62,8 @@ def load(root: Path, folder: str, *, code: bool = True) -> tuple[tuple[Policy, .
         try:
             if not path.is_file():
                 raise Unusable("it is not a regular file")
+            if not path.resolve().is_relative_to(root.resolve()):
+                raise Unusable("a link leads out of the project")
             policy = _schema_rule(path, name) if path.suffix == ".yaml" else _python_rule(path, name)
             if policy.code in found:
                 raise Unusable(f"{policy.code} is the code of {found[policy.code].origin} too")
