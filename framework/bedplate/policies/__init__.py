@@ -6,7 +6,7 @@ pods.py       the Pod Security Standard "restricted", and what good practice add
 sizes.py      what the API server would refuse for its length
 team.py       the team's own: JSON-Schema rules and small Python modules in a folder of the project
 
-To add one: a module with a POLICY, its line in BUILT_IN, its explanation, its cases.
+To add one: a module with POLICIES, its line in BUILT_IN, its explanation, its cases.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from bedplate.policies import pods, production, sizes
 from bedplate.policies.policy import Policy, located
 from bedplate.spec.project import Project
 
-BUILT_IN: tuple[Policy, ...] = (*production.POLICIES, *pods.POLICIES, *sizes.POLICIES)
+BUILT_IN: tuple[Policy, ...] = (
+    *production.POLICIES,
+    *pods.POLICIES,
+    *sizes.POLICIES,
+)
 
 
 def of_team(
