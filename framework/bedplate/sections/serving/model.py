@@ -281,7 +281,7 @@ class Model(Entry):
     )
     tests: tuple[Test, ...] = optional(
         (),
-        "Requests and the answers that they must get, before a version serves anybody.",
+        "Requests and the answers that they must get. What the model takes and gives is compared; nothing is sent yet.",
         "[{request: tests/late.json, expect: tests/late.out.json}]",
     )
     rollout: Rollout = part(
