@@ -190,7 +190,9 @@ class EnvironmentSpec(SpecModel):
         absent="that of the environment that it extends, or development.",
     )
     promotes_from: NameValue | None = optional(
-        None, "The environment where a version runs before it comes here.", "staging"
+        None,
+        "The environment where a version runs before it comes here. It is said, and nothing is held back by it yet.",
+        "staging",
     )
     variables: dict[NameValue, TextValue] = optional(
         {}, "Values of the project's variables.", "{region: eu-central-1}"
@@ -239,7 +241,7 @@ class Frame(SpecModel):
     version: Annotated[int, Version()] = required("The version of the language.", "1")
     project: NameValue = required("The project's name.", "flights")
     timezone: Annotated[str, TimeZone()] = optional(
-        "UTC", "The time zone of every cron expression.", "Europe/Berlin"
+        "UTC", "The time zone of every cron expression, which sections to come have.", "Europe/Berlin"
     )
     include: tuple[Annotated[str, IncludePath()], ...] = optional(
         (),
