@@ -145,7 +145,11 @@ def field_at(address: str) -> Field:
 
 
 def shown(value: object) -> str:
-    """A value of the schema as it would be written."""
+    """A value of the schema as it would be written, on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {shown(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(shown, value)) + "]"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -6,7 +6,6 @@ can say of a section is not repeated there.
 
 from __future__ import annotations
 
-import json
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import yaml
 
 from bedplate._resources import resource
-from bedplate.fields import ANY, Field, root
+from bedplate.fields import ANY, Field, root, shown
 
 WIDTH = 120
 ON_A_LINE = 72
@@ -145,7 +144,7 @@ def _left_out(field: Field, holder: Field) -> str:
     if field.required or len(others) < len(holder.one_of):
         return f"Required, or instead of it {_links(holder, others)}" if others else "Required"
     if field.default is not None:
-        return f"Left out: `{_flow(field.default)}`"
+        return f"Left out: `{shown(field.default)}`"
     return f"Left out: {field.absent.removesuffix('.') or 'there is none'}"
 
 
@@ -167,16 +166,7 @@ def _name(field: Field) -> str:
 
 
 def _on_a_line(field: Field, example: object) -> str:
-    return f"{_name(field)}: {_flow(example)}"
-
-
-def _flow(value: object) -> str:
-    """A value as it can be written on one line of YAML."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_flow, value)) + "]"
-    return value if isinstance(value, str) else json.dumps(value)
+    return f"{_name(field)}: {shown(example)}"
 
 
 def _diagnostics(titles: Mapping[str, str]) -> Iterator[str]:
