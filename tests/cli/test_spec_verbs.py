@@ -88,6 +88,12 @@ def test_a_field_is_explained(address: str, capsys: pytest.CaptureFixture[str]) 
         ("models.delay.path", "a file in the project"),
         ("models.delay.format", "default:  onnx"),
         ("models.delay.update", "            lock: `bedplate lock` alone moves it"),
+        (
+            "models",
+            "  each has: name, environments, path, mlflow, update, format\n  one of:   path, mlflow\n",
+        ),
+        ("models.delay", "  fields:   name, environments, path, mlflow, update, format\n  one of:"),
+        ("serving", "  not both: replicas, autoscaling\n"),
         ("serving.delay.models", "a list, each item a name"),
         ("serving.delay.container.env", "a mapping, each value a text, or {secret: NAME}"),
         ("serving.delay.expose.auth.api_key.secret", "type:     a name"),

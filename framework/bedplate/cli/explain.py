@@ -68,9 +68,19 @@ def _field(field: Field) -> Iterator[str]:
         yield f"  example:  {shown(example)}"
     if field.since:
         yield f"  since:    {field.since}"
-    names = [name for name in field.children() if name != ANY]
+    names, entry = _below(field)
     if names:
-        yield f"  fields:   {', '.join(names)}"
+        yield f"  {'each has:' if entry is not field else 'fields:  '} {', '.join(names)}"
+    if entry.one_of:
+        yield f"  one of:   {', '.join(entry.one_of)}"
+    for one, other in entry.not_both:
+        yield f"  not both: {one}, {other}"
+
+
+def _below(field: Field) -> tuple[list[str], Field]:
+    """The names of the fields below, and what has them: the field, or each of its entries under a name."""
+    entry = field.children().get(ANY, field)
+    return [name for name in entry.children() if name != ANY], entry
 
 
 def _field_data(field: Field) -> dict[str, object]:
@@ -84,7 +94,9 @@ def _field_data(field: Field) -> dict[str, object]:
         "default": field.default,
         "examples": field.examples,
         "since": field.since,
-        "fields": [name for name in field.children() if name != ANY],
+        "fields": _below(field)[0],
+        "one_of": [*_below(field)[1].one_of],
+        "not_both": [[*pair] for pair in _below(field)[1].not_both],
     }
 
 
