@@ -32,6 +32,8 @@ bench: engine ## measure what docs/benchmarks.md says
 schema: .venv/installed ## write the generated parts of specs/ anew
 	$(BIN)/bedplate schema >specs/bedplate.schema.json.new
 	mv specs/bedplate.schema.json.new specs/bedplate.schema.json
+	$(BIN)/bedplate schema --format markdown >specs/reference.md.new
+	mv specs/reference.md.new specs/reference.md
 
 engine: .venv/installed ## get the Pulumi engine (minutes where it has to be built, once)
 	@$(BIN)/bedplate engine install

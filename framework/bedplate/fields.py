@@ -15,7 +15,8 @@ from bedplate.errors import UsageError
 
 SCHEMA = "bedplate.schema.json"
 ANY = "*"
-_WORDS = {"object": "a mapping", "array": "a list"}
+LEFT_OUT = " Left out: "
+FEW = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,16 @@ class Field:
         return str(self.node.get("description", ""))
 
     @property
+    def purpose(self) -> str:
+        """What it is for, without what holds where it is left out."""
+        return self.description.partition(LEFT_OUT)[0]
+
+    @property
+    def absent(self) -> str:
+        """What holds where it is left out, in words; empty where a default or nothing does."""
+        return self.description.partition(LEFT_OUT)[2]
+
+    @property
     def of(self) -> str | None:
         for node in (self.node, self.node.get("items", {}), *self.node.get("allOf", ())):
             if "$ref" in node:
@@ -40,13 +51,43 @@ class Field:
     @property
     def type(self) -> str:
         """The type in a reader's words."""
-        node = self.whole
-        if "enum" in node:
-            return f"one of {', '.join(str(word) for word in node['enum'] if word is not None)}"
-        text = str(node.get("title") or _WORDS[node["type"]])
-        if "minimum" in node:
-            text += f" from {node['minimum']} to {node['maximum']}"
-        return text
+        if "items" in self.whole:
+            return f"a list, each item {_typed(self.held)}"
+        return f"a mapping, each value {_typed(self.held)}" if self._values else _typed(self.whole)
+
+    @property
+    def held(self) -> Mapping[str, Any]:
+        """The shape of what it holds: of a list, an item; of a mapping of scalars, a value; else itself."""
+        node = self._values.node if self._values else self.whole
+        return _resolved(node.get("items", node))
+
+    @property
+    def form(self) -> str:
+        """How what it holds is written, where the type does not say it all."""
+        return str(self.held.get("x-form", ""))
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The words that can stand there, and what each of them means; empty where other texts can."""
+        return dict(zip(self.held.get("enum", ()), self.held.get("enumDescriptions", ()), strict=False))
+
+    @property
+    def one_of(self) -> tuple[str, ...]:
+        """The fields below of which exactly one is written."""
+        return tuple(name for choice in self.held.get("anyOf", ()) for name in choice.get("required", ()))
+
+    @property
+    def not_both(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of fields below of which one excludes the other, beside those of `one_of`."""
+        excluded = self.held.get("dependencies", {}).items()
+        pairs = [(one, other) for one, without in excluded for other in without["properties"]]
+        return tuple(pair for pair in pairs if not {*pair} <= {*self.one_of})
+
+    @property
+    def _values(self) -> Field | None:
+        """The values of a mapping of scalars."""
+        values = self.children().get(ANY)
+        return values if values and "properties" not in values.whole else None
 
     @property
     def default(self) -> object | None:
@@ -104,7 +145,11 @@ def field_at(address: str) -> Field:
 
 
 def shown(value: object) -> str:
-    """A value of the schema as it would be written."""
+    """A value of the schema as it would be written, on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {shown(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(shown, value)) + "]"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -123,6 +168,21 @@ def _resolved(node: Mapping[str, Any]) -> Mapping[str, Any]:
     for part in node.get("allOf", ())[:1]:  # of what a field says of itself, its shape is the first
         return {**_resolved(part), **beside}
     return node
+
+
+def _typed(node: Mapping[str, Any]) -> str:
+    """The type of one value. Of many words, such as time zones, it says what they are."""
+    words = [str(word) for word in node.get("enum", ()) if word is not None]
+    if 0 < len(words) <= FEW:
+        return f"one of {', '.join(words)}" if len(words) > 1 else f"always {words[0]}"
+    text = str(node["title"])
+    if "minimum" in node:
+        text += f" from {_number(node['minimum'])} to {_number(node['maximum'])}"
+    return text
+
+
+def _number(value: float) -> str:
+    return str(int(value) if value == int(value) else value)
 
 
 def _joined(address: str, name: str) -> str:

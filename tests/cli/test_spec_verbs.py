@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bedplate._resources import resource
 from bedplate.cli import run
 from tests.spec.cases import MODEL
 
@@ -68,6 +69,7 @@ def test_a_field_is_explained(address: str, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == (
         f"{address}: How many of it there are. Left out: 1 on this machine, 3 on a cluster.\n"
         "  type:     a whole number from 1 to 64\n"
+        "  form:     In decimal digits, without quotes.\n"
         "  example:  3\n"
         "  since:    0.1\n"
     )
@@ -82,9 +84,21 @@ def test_a_field_is_explained(address: str, capsys: pytest.CaptureFixture[str]) 
         ("serving.delay.rollout.canary[].weight", "required"),
         ("environments.prod.secrets.key.env", "environment variable"),
         ("environments.prod.override.serving.delay.replicas", "a whole number"),
-        ("version", "one of 1"),
+        ("version", "always 1"),
         ("models.delay.path", "a file in the project"),
         ("models.delay.format", "default:  onnx"),
+        ("models.delay.update", "            lock: `bedplate lock` alone moves it"),
+        (
+            "models",
+            "  each has: name, environments, path, mlflow, update, format\n  one of:   path, mlflow\n",
+        ),
+        ("models.delay", "  fields:   name, environments, path, mlflow, update, format\n  one of:"),
+        ("serving", "  not both: replicas, autoscaling\n"),
+        ("serving.delay.models", "a list, each item a name"),
+        ("serving.delay.container.env", "a mapping, each value a text, or {secret: NAME}"),
+        ("serving.delay.expose.auth.api_key.secret", "type:     a name"),
+        ("timezone", "type:     a time zone, such as UTC or Europe/Berlin"),
+        ("serving.delay.autoscaling.target", "from 0.1 to 1000000\n"),
         ("serving.delay.probes.startup", "default:  60s"),
         ("environments.prod.override.defaults.serving.slo.p95", "a duration"),
     ],
@@ -102,6 +116,11 @@ def test_every_kind_of_field_is_explained(
 def test_what_nobody_can_explain(subject: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", subject]) == 2
     assert "help:" in capsys.readouterr().err
+
+
+def test_the_reference_is_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["schema", "--format", "markdown"]) == 0
+    assert capsys.readouterr().out == resource("specs", "reference.md").read_text()
 
 
 def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""A reader of the README types its commands, in their order, in a copy of the example."""
+"""A reader of the README types its commands, in their order, in a copy of the examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.e2e.project import UserProject
 
 REPOSITORY = Path(__file__).parents[2]
-EXAMPLE = REPOSITORY / "examples" / "flights"
+EXAMPLES = REPOSITORY / "examples"
 
 
 def typed(shell: str, folder: Path) -> str:
@@ -43,9 +43,9 @@ def test_the_demo_and_then_every_command_of_the_readme(
     make_project: Callable[..., UserProject], tmp_path: Path
 ) -> None:
     project = make_project("examples/flights")
-    shutil.rmtree(project.root)
-    ignored = shutil.ignore_patterns(".bedplate", "models", "stacks", "data", "__pycache__")
-    shutil.copytree(EXAMPLE, project.root, ignore=ignored)
+    shutil.rmtree(project.root.parent)
+    ignored = shutil.ignore_patterns(".bedplate", "stacks", "data", "__pycache__", "delay.onnx")
+    shutil.copytree(EXAMPLES, project.root.parent, ignore=ignored)
     assert "roc_auc" in typed("python examples/flights/train.py", tmp_path)
     assert "3 created" in typed("bedplate -C examples/flights up --yes", tmp_path)
     asked = typed(f"python examples/flights/ask.py {project.url()}", tmp_path)

@@ -196,7 +196,10 @@ STARTUP = "How long a replica may take from its start until it is ready."
             SERVING + "run|time: bedplate\n",
             ["Default: `bedplate`", "Allowed Values", "* `container`", "Since"],
         ),
-        (SERVING + "runtime: bed|plate\n", ["The server: ", "Default: `bedplate`", "Since 0.1"]),
+        (
+            SERVING + "runtime: bed|plate\n",
+            ["`container`: a container of yours", "Default: `bedplate`", "Since 0.1"],
+        ),
         (SERVING + "s|lo: {p95: 1s}\n", ["a mapping", "objectives", "p95: 100ms\nerror_rate: 0.1%", "Since"]),
         (SERVING + "rollout: {canary: [{we|ight: 5%, hold: 1h}]}\n", ["a percentage", "Required", "\n5%\n"]),
         (SERVING + "te|sts: []\n", ["a list", "Left out: none.", "- request: tests/late.json", "Since 0.1"]),

@@ -1,8 +1,9 @@
-"""Adding a section touches four places: its module, the registry, its cases, the regenerated schema."""
+"""What CONTRIBUTING shows is true: its diffs are applied to a copy, and a section touches four places."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,50 +11,34 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("framework", "specs", "templates", "stacks", "tools", "tests", "examples", "pyproject.toml")
-
-MODULE = '''\
-"""Greetings, a made-up section: a text for everybody who is to be greeted."""
-
-from __future__ import annotations
-
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
-
-from bedplate.diagnostics import Diagnostic
-from bedplate.inputs import Needed
-from bedplate.spec.entry import Entry
-from bedplate.spec.model import required
-from bedplate.spec.types import NameValue, PathValue
-from bedplate.workloads import Artifact, Yielded
-
-if TYPE_CHECKING:
-    from bedplate.spec.project import Project
-
-KEY = "greetings"
+QUIET = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+GENERATED = {"specs/bedplate.schema.json", "specs/reference.md"}
 
 
-class Model(Entry):
-    """A greeting."""
-
-    to: NameValue = required("Whom to greet.", "world")
-    text: PathValue = required("The file that says it.", "hello.txt")
-
-
-def files(entries: Mapping[str, Model]) -> Iterator[Needed]:
-    for name, greeting in entries.items():
-        yield Needed((KEY, name, "text"), greeting.text)
+def shown(heading: str) -> str:
+    """The diff under a heading."""
+    _, _, below = (ROOT / "CONTRIBUTING.md").read_text().partition(f"\n## {heading}\n")
+    (diff,) = re.findall(r"```diff\n(.*?)```", below.partition("\n## ")[0], re.DOTALL)
+    return str(diff)
 
 
-def check(entries: Mapping[str, Model], project: Project) -> Iterator[Diagnostic]:
-    yield from ()
-
-
-def compile(entries: Mapping[str, Model], project: Project) -> Iterator[Yielded]:
-    for name in sorted(entries):
-        fact = project.inputs.files[entries[name].text]
-        yield Artifact(f"{KEY}.{name}", name, fact.sha256, fact.size, entries[name].text)
-'''
-SPEC = "version: 1\nproject: polite\ngreetings: {hello: {to: world, text: hello.txt}}\n"
+def applied(diff: str, copy: Path) -> set[str]:
+    """Applies a diff whose hunks say in words where they are. Answers the files."""
+    names = set()
+    for part in re.split(r"^--- .*\n(?=\+\+\+ )", diff, flags=re.MULTILINE)[1:]:
+        name, _, body = part.removeprefix("+++ b/").partition("\n")
+        path = copy / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = path.read_text() if path.exists() else ""
+        for hunk in filter(None, re.split(r"^@@.*\n", body, flags=re.MULTILINE)):
+            lines = hunk.splitlines(keepends=True)
+            before = "".join(line[1:] for line in lines if line[0] in " -")
+            after = "".join(line[1:] for line in lines if line[0] in " +")
+            assert text.count(before) == 1 if before else not text, f"{name}: {before}"
+            text = text.replace(before, after) if before else after
+        path.write_text(text)
+        names.add(name)
+    return names
 
 
 def run(copy: Path, *words: str) -> str:
@@ -80,7 +65,7 @@ def content(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_new_section_touches_four_places(tmp_path: Path) -> None:
+def copied(tmp_path: Path) -> Path:
     copy = tmp_path / "copy"
     copy.mkdir()
     for name in COPIED:
@@ -89,33 +74,53 @@ def test_a_new_section_touches_four_places(tmp_path: Path) -> None:
             shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, copy)
+    return copy
+
+
+def generated(copy: Path) -> None:
+    """What `make schema` and `--update` write."""
+    (copy / "specs/bedplate.schema.json").write_text(run(copy, "-m", "bedplate", "schema"))
+    reference = run(copy, "-m", "bedplate", "schema", "--format", "markdown")
+    (copy / "specs/reference.md").write_text(reference)
+    run(copy, *QUIET, "--update", "tests/spec/test_cases.py")
+
+
+def test_what_contributing_adds_is_added_where_it_says(tmp_path: Path) -> None:
+    copy = copied(tmp_path)
     before = content(copy)
 
-    (copy / "framework/bedplate/sections/greetings.py").write_text(MODULE)
-    registry = copy / "framework/bedplate/sections/__init__.py"
-    text = registry.read_text()
-    text = text.replace("import models, serving", "import greetings, models, serving")
-    registry.write_text(
-        text.replace('    "models": models,\n', '    "models": models,\n    "greetings": greetings,\n', 1)
-    )
-    case = copy / "tests/cases/greetings/hello"
-    case.mkdir(parents=True)
-    (case / "bedplate.yaml").write_text(SPEC)
-    (case / "hello.txt").write_text("Hello, world!\n")
-    (copy / "specs/bedplate.schema.json").write_text(run(copy, "-m", "bedplate", "schema"))
-
-    pytest = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
-    run(copy, *pytest, "--update", "tests/spec/test_cases.py")
+    written = applied(shown("Add a section"), copy)
+    generated(copy)
 
     after = content(copy)
     touched = {name for name in after if after[name] != before.get(name)}
+    case = "tests/cases/reports/simple"
+    assert written <= touched
     assert {name for name in touched if not name.startswith("tests/cases/")} == {
-        "framework/bedplate/sections/greetings.py",
+        "framework/bedplate/sections/reports.py",
         "framework/bedplate/sections/__init__.py",
-        "specs/bedplate.schema.json",
+        *GENERATED,
     }
-    tests = ["tests/spec/test_cases.py", "tests/spec/test_schema.py", "tests/test_invariants.py"]
-    run(copy, *pytest, *tests)
-    assert (case / "expect.txt").read_text() == "valid in local\n"
-    assert "greetings" in run(copy, "-m", "bedplate", "-C", str(case), "compile")
-    assert "Whom to greet." in run(copy, "-m", "bedplate", "explain", "greetings.hello.to")
+    assert (copy / case / "expect.txt").read_text() == "valid in local\n"
+    assert "stacks/reports/graph.local.json" in run(copy, "-m", "bedplate", "-C", case, "compile")
+    assert "What stands at its top." in run(copy, "-m", "bedplate", "explain", "reports.delays.title")
+    shutil.rmtree(copy / case / "stacks")
+    shutil.rmtree(copy / case / ".bedplate", ignore_errors=True)
+
+    applied(shown("Add a diagnostic"), copy)
+    applied(shown("Add a policy"), copy)
+    generated(copy)
+
+    told = (copy / "tests/cases/reports/no-title/expect.txt").read_text()
+    assert told.startswith(
+        "error[BP401]: a title of nothing\n --> bedplate.yaml:3:27  reports.delays.title\n"
+    )
+    told = (copy / "tests/cases/policies/counts/expect.txt").read_text()
+    assert told.startswith("error[BP720]: 51 pods of one service are more than 50\n")
+    assert "bedplate.yaml:10:21  serving.delay.replicas" in told
+    expected = {name: data for name, data in after.items() if name.endswith("expect.txt")}
+    assert expected.items() <= content(copy).items()
+    run(copy, "-m", "ruff", "check", "framework")
+    run(copy, "-m", "ruff", "format", "--check", "framework")
+    tests = ("tests/spec/test_cases.py", "tests/spec/test_schema.py", "tests/test_reference.py")
+    run(copy, *QUIET, *tests, "tests/test_invariants.py")

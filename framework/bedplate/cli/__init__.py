@@ -31,8 +31,8 @@ VERBS = {
     "init": "start a project from a template",
     "validate": "check the spec: everything that can be known offline, every environment",
     "explain": "what a diagnostic's code or a field of the spec means",
-    "schema": "print the JSON Schema of the spec, for editors",
-    "lock": "move the pinned versions of models, and show what changed",
+    "schema": "print what a spec can say: JSON Schema for editors, a reference for people",
+    "lock": "pin the versions of models in bedplate.lock, and show what changed",
     "compile": "write the Pulumi projects of every environment under stacks/",
     "graph": "draw what the spec becomes in one environment",
     "policies": "list the policies that hold, and test the team's own",
@@ -46,7 +46,7 @@ VERBS = {
     "shards": "divide a section of many resources among several stacks",
     "env": "print the exports that bare `pulumi` needs",
     "doctor": "say what is missing on this machine and how to get it",
-    "engine": "get the Pulumi engine",
+    "engine": "find the Pulumi engine, or get it",
 }
 
 
@@ -82,7 +82,13 @@ class Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`bedplate COMMAND --help` says more. Exit codes: 0 done, 1 the spec or a policy refuses, "
+    "2 the command line is wrong, 3 a bug of bedplate, 4 the engine or the world failed, "
+    "5 somebody else holds the lock or has changed the state, 130 interrupted.",
+)
 @click.version_option(__version__, prog_name="bedplate")
 @click.option(
     "-C",
@@ -90,7 +96,7 @@ class Verbs(click.Group):
     metavar="DIR",
     default=".",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Work on the project in DIR.",
+    help="Work on the project in DIR, or in the nearest folder above that has a bedplate.yaml.  [default: .]",
 )
 @click.pass_context
 def bedplate(ctx: click.Context, folder: Path) -> None:

@@ -13,11 +13,17 @@ from bedplate.cli.project import find_workspace, refuse_unknown_versions, valid_
 @click.command("compile", short_help="write the Pulumi projects of every environment under stacks/")
 @options.as_json
 @click.option(
-    "--out", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Write there instead."
+    "--out",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write DIR/stacks instead of the project's own.",
 )
 @click.pass_obj
 def command(folder: Path, as_json: bool, out: Path | None) -> None:
-    """Write one Pulumi project per section, or per shard of it, with a graph for every environment. Needs no engine."""
+    """Write one Pulumi project per section, or per shard of it, into stacks/, with a graph for every environment.
+
+    Needs no engine.
+    """
     from bedplate.compiler import compile_project, with_stacks
     from bedplate.engine.stack_folder import compiled_before, write_stack_folder
 

@@ -16,7 +16,9 @@ from bedplate.cli.project import open_applied
 @options.yes
 @click.pass_obj
 def command(folder: Path, environment: str, as_json: bool, yes: bool) -> None:
-    """Stop and remove everything of one environment. What is protected is refused before anything is touched.
+    """Stop and remove everything of one environment.
+
+    Refused, before anything is touched, when something of it is protected (`protect` in the spec).
 
     What stays on purpose: the history of the state, the passphrase and the engine's home in .bedplate/.
     """

@@ -35,7 +35,7 @@ class Finding:
 @click.command("doctor", short_help="say what is missing on this machine and how to get it")
 @options.as_json
 def command(as_json: bool) -> int:
-    """Say what is missing on this machine, and how to get it. Exit 4 when something is."""
+    """Say what is missing on this machine, and how to get it. Exits with 4 when something is."""
     findings = list(examine())
     if as_json:
         terminal.data({"findings": [asdict(finding) for finding in findings]})

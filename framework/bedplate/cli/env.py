@@ -17,7 +17,10 @@ from bedplate.cli.project import open_applied
 @options.as_json
 @click.pass_obj
 def command(folder: Path, environment: str, as_json: bool) -> None:
-    """Print the exports that bare `pulumi` needs, to be read by a shell:  eval "$(bedplate env)"
+    """Print the exports that bare `pulumi` needs, for a shell to read:
+
+    \b
+      eval "$(bedplate env)"
 
     Holds paths and the address of the state, never a passphrase: that stays where it is.
     """

@@ -25,15 +25,15 @@ _CODE = re.compile(r"BP[0-9]{3}", re.IGNORECASE)
 @click.command("explain", short_help="what a diagnostic's code or a field of the spec means")
 @click.argument("subject", metavar="CODE|FIELD|ADDRESS")
 @click.option(
-    "--env", "environment", metavar="NAME", help="Say where each value comes from there, and what it beat."
+    "--env", "environment", metavar="NAME", help="Say where each value comes from in that environment."
 )
 @options.as_json
 @click.pass_obj
 def command(folder: Path, subject: str, environment: str | None, as_json: bool) -> None:
     """Explain a code, such as BP204, or a field of the spec, such as serving.*.replicas.
 
-    With --env, say which file and line each value at an address, such as serving.delay, comes from in that
-    environment, and which other values it beat there.
+    With --env, say from which file and line each value at an ADDRESS, such as serving.delay, comes in that
+    environment, and which other values it beat.
     """
     if environment is not None:
         _explain_values(folder, subject, environment, as_json=as_json)
@@ -56,6 +56,10 @@ def _explanation(code: str) -> str:
 def _field(field: Field) -> Iterator[str]:
     yield f"{field.address}: {field.whole.get('description', '')}"
     yield f"  type:     {field.type}"
+    if field.form:
+        yield f"  form:     {field.form}"
+    for word, meaning in field.words.items():
+        yield f"            {word}: {meaning}"
     if field.default is not None:
         yield f"  default:  {shown(field.default)}"
     elif field.required:
@@ -64,9 +68,19 @@ def _field(field: Field) -> Iterator[str]:
         yield f"  example:  {shown(example)}"
     if field.since:
         yield f"  since:    {field.since}"
-    names = [name for name in field.children() if name != ANY]
+    names, entry = _below(field)
     if names:
-        yield f"  fields:   {', '.join(names)}"
+        yield f"  {'each has:' if entry is not field else 'fields:  '} {', '.join(names)}"
+    if entry.one_of:
+        yield f"  one of:   {', '.join(entry.one_of)}"
+    for one, other in entry.not_both:
+        yield f"  not both: {one}, {other}"
+
+
+def _below(field: Field) -> tuple[list[str], Field]:
+    """The names of the fields below, and what has them: the field, or each of its entries under a name."""
+    entry = field.children().get(ANY, field)
+    return [name for name in entry.children() if name != ANY], entry
 
 
 def _field_data(field: Field) -> dict[str, object]:
@@ -74,11 +88,15 @@ def _field_data(field: Field) -> dict[str, object]:
         "address": field.address,
         "description": field.whole.get("description", ""),
         "type": field.type,
+        "form": field.form or None,
+        "words": field.words,
         "required": field.required,
         "default": field.default,
         "examples": field.examples,
         "since": field.since,
-        "fields": [name for name in field.children() if name != ANY],
+        "fields": _below(field)[0],
+        "one_of": [*_below(field)[1].one_of],
+        "not_both": [[*pair] for pair in _below(field)[1].not_both],
     }
 
 

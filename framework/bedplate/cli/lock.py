@@ -49,16 +49,17 @@ class Move:
         }
 
 
-@click.command("lock", short_help="move the pinned versions of models, and show what changed")
+@click.command("lock", short_help="pin the versions of models in bedplate.lock, and show what changed")
 @click.argument("names", metavar="[MODEL]...", nargs=-1)
 @click.option("--env", "environment", metavar="NAME", help="Only in this environment.")
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 when a pin would move.")
 @options.as_json
 @click.pass_obj
 def command(folder: Path, names: tuple[str, ...], environment: str | None, check: bool, as_json: bool) -> int:
-    """Pin what the sources of models with `update: lock` hold now, in bedplate.lock, and show what changed.
+    """Write into bedplate.lock which version each MODEL has at its source now, and show what changed.
 
-    Without MODEL all of them, without --env in all environments. Commit bedplate.lock afterwards.
+    It is about models with `update: lock`, as those of a registry are unless they say otherwise. Without MODEL
+    all of them, without --env in every environment. Commit bedplate.lock afterwards.
     """
     workspace = find_workspace(folder)
     everywhere = read_projects(workspace)

@@ -15,13 +15,18 @@ from bedplate.errors import UsageError
 @click.command("logs", short_help="print or follow the log of a service")
 @click.argument("address")
 @options.environment
-@click.option("--follow", "-f", is_flag=True, help="Go on printing what comes.")
+@click.option("--follow", "-f", is_flag=True, help="Go on printing what comes, until Ctrl-C.")
 @click.option(
-    "--lines", "-n", default=50, show_default=True, type=click.IntRange(0), help="How many old lines."
+    "--lines",
+    "-n",
+    default=50,
+    show_default=True,
+    type=click.IntRange(0),
+    help="How many of the last lines to begin with.",
 )
 @click.pass_obj
 def command(folder: Path, address: str, environment: str, follow: bool, lines: int) -> None:
-    """Print or follow the log of a service, by its address in the spec, such as serving.delay."""
+    """Print or follow the log of the service at ADDRESS in the spec, such as serving.delay."""
     from bedplate.engine.sources import addresses
     from bedplate.engine.world.logs import follow_log
 

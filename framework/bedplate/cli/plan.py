@@ -16,9 +16,12 @@ CHANGES = 7
 @options.environment
 @options.as_json
 @click.option(
-    "--save", metavar="FILE", type=click.Path(path_type=Path), help="Keep the plan for `up --plan`."
+    "--save",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also write the plan to FILE, for `up --plan`.",
 )
-@click.option("--exit-code", is_flag=True, help="Exit with 7 when there are changes.")
+@click.option("--exit-code", is_flag=True, help="Exit with 7 instead of 0 when there are changes.")
 @click.option("--refresh", is_flag=True, help="Look at the real world first.")
 @click.pass_obj
 def command(

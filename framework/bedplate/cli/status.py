@@ -23,10 +23,10 @@ WATCH_S = 2.0
 @click.command("status", short_help="what runs, where, and how healthy it is")
 @options.environment
 @options.as_json
-@click.option("--watch", is_flag=True, help="Look again every two seconds.")
+@click.option("--watch", is_flag=True, help="Look again every two seconds, until Ctrl-C.")
 @click.pass_obj
 def command(folder: Path, environment: str, as_json: bool, watch: bool) -> int:
-    """Say what runs, where, and how healthy it is. Exit 4 when something is not."""
+    """Say what runs, where, and how healthy it is. Exits with 4 when something is not healthy."""
     workspace = find_applied(folder, environment)
     seen = _look(workspace, environment)
     while True:

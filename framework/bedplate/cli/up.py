@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     "plan_file",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Apply this saved plan.",
+    help="Apply this saved plan without a question; refused when anything has changed since it was made.",
 )
 @click.pass_obj
 def command(
     folder: Path, environment: str, as_json: bool, yes: bool, refresh: bool, plan_file: Path | None
 ) -> int:
-    """Make the world as the spec says. Run again, it changes nothing."""
+    """Make the world as the spec says: show what would change, ask, do it. Run again, it changes nothing."""
     from bedplate.cli.changes import StepLines, show_plan, summary
     from bedplate.engine import apply
     from bedplate.engine import plan as plans

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bedplate.cli import options, terminal
+from bedplate.cli import terminal
 
 if TYPE_CHECKING:
     from bedplate.diagnostics import Diagnostic
@@ -29,22 +29,30 @@ OPENED_FROM_HERE = ("plain", "sarif", "github")
     type=click.Choice(FORMATS),
     default="text",
     show_default=True,
-    help="Of the answer: plain is one sentence a line, for screen readers and editors; sarif is for code "
-    "scanning; github annotates a pull request.",
+    help="How the answer is written. text shows the lines that are meant; plain is one sentence a line, for "
+    "screen readers and editors; json is for programs; sarif is for code scanning; github annotates a pull "
+    "request.",
 )
-@options.as_json
-@click.option("--no-code", is_flag=True, help="Run no code of the project: leave out its policies in Python.")
+@click.option("--json", "as_json", is_flag=True, help="Answer as one JSON document: --format json.")
+@click.option(
+    "--no-code",
+    is_flag=True,
+    help="Run no code of the project, for one that you do not trust: its policies in Python are left out.",
+)
 @click.option(
     "--touched",
     is_flag=True,
-    help="Name any number of files that were changed, instead of SPEC: the projects that they are in are "
-    "checked, and a file that is in none is passed over. The pre-commit hook asks so.",
+    help="Instead of SPEC, name any number of files that were changed: the projects that they are in are "
+    "checked, and a file that is in none is passed over. This is what the pre-commit hook does.",
 )
 @click.pass_obj
 def command(
     folder: Path, files: Sequence[Path], form: str, as_json: bool, no_code: bool, touched: bool
 ) -> int:
-    """Check SPEC, or the bedplate.yaml of this folder or the nearest one above. Exit code 1 refuses it."""
+    """Check SPEC, or the bedplate.yaml of this folder or the nearest one above, in every environment.
+
+    Needs no engine and no network. Exits with 1 when the spec is refused; warnings alone do not refuse it.
+    """
     from bedplate.cli.project import find_workspace
 
     form = "json" if as_json else form

@@ -7,7 +7,7 @@ sizes.py      what the API server would refuse for its length
 team.py       the team's own: JSON-Schema rules and small Python modules in a folder of the project
 trials.py     the team's tests of them: resources that must be accepted, and such that must be refused
 
-To add one: a module with a POLICY, its line in BUILT_IN, its explanation, its cases.
+To add one: a module with POLICIES, its line in BUILT_IN, its explanation, its cases.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ from bedplate.policies import pods, production, sizes
 from bedplate.policies.policy import Policy, located
 from bedplate.spec.project import Project
 
-BUILT_IN: tuple[Policy, ...] = (*production.POLICIES, *pods.POLICIES, *sizes.POLICIES)
+BUILT_IN: tuple[Policy, ...] = (
+    *production.POLICIES,
+    *pods.POLICIES,
+    *sizes.POLICIES,
+)
 
 
 def of_team(

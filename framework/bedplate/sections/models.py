@@ -22,6 +22,12 @@ KEY = "models"
 ATTRIBUTES = ("version", "sha256")
 VERSION_DIGITS = 12
 LOCK, AUTO = "lock", "auto"
+UPDATES = {LOCK: "`bedplate lock` alone moves it", AUTO: "a change of the file or the alias moves it"}
+FORMATS = {
+    "onnx": "what bedplate's own server reads",
+    "torchscript": "for a container of yours",
+    "savedmodel": "for a container of yours",
+}
 # The newest operators that onnxruntime 1.20, the oldest one that a server may have, runs (its "Compatibility").
 OPSET = 21
 
@@ -35,15 +41,13 @@ class Model(Entry):
     mlflow: Annotated[str, ModelUri()] | None = optional(
         None, "The model in MLflow's registry, by alias or version.", "models:/flights-delay@champion"
     )
-    update: Annotated[str, OneOf((LOCK, AUTO))] | None = optional(
+    update: Annotated[str, OneOf(UPDATES)] | None = optional(
         None,
-        "What moves the version: `bedplate lock` alone, or the file or alias itself.",
+        "What moves the version.",
         "lock",
         absent="auto for a file, lock for a model in a registry.",
     )
-    format: Annotated[str, OneOf(("onnx", "torchscript", "savedmodel"))] = optional(
-        "onnx", "The format of the model's file.", "onnx"
-    )
+    format: Annotated[str, OneOf(FORMATS)] = optional("onnx", "The format of the model's file.", "onnx")
 
     @property
     def locked(self) -> bool:

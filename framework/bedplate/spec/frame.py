@@ -15,14 +15,18 @@ from bedplate.spec.tree import Scalar
 from bedplate.spec.types import (
     BooleanValue,
     FilePath,
+    FolderPath,
     NameValue,
     OneOf,
-    PathValue,
     TextValue,
 )
-from bedplate.targets import TARGETS
+from bedplate.targets import WORDS
 
 VERSIONS = (1,)
+MODES = {
+    "development": "nothing is asked beyond what is valid",
+    "production": "images by digest, no state in files, gates on rollouts, two replicas",
+}
 READ_WHOLE = ("secrets",)
 """The fields of an environment whose entries replace those of the one that it extends, and are not merged."""
 
@@ -73,6 +77,7 @@ class IncludePath(FilePath):
     """A file, or a pattern that stands for several. The loader has read them."""
 
     noun = "a file of the project, or a pattern such as teams/*.yaml"
+    rule = "From the project's folder on, and never out of it. In a name, * stands for anything."
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> str:
         return scalar.text
@@ -101,7 +106,7 @@ class SecretSource(SpecModel):
 class Variable(SpecModel):
     """A text that environments can give, used as ${var.NAME}."""
 
-    type: Annotated[str, OneOf(("string",))] = required("The type of the variable.", "string")
+    type: Annotated[str, OneOf({"string": "a text"})] = required("The type of the variable.", "string")
     default: TextValue | None = optional(
         None,
         "The value where an environment gives none.",
@@ -173,19 +178,21 @@ class State(SpecModel):
 class EnvironmentSpec(SpecModel):
     """A place where the project runs."""
 
-    target: Annotated[str, OneOf(tuple(TARGETS))] | None = optional(
+    target: Annotated[str, OneOf(WORDS)] | None = optional(
         None, "What runs the project there.", "local", absent="that of the environment that it extends."
     )
     extends: NameValue | None = optional(None, "The environment that this one starts from.", "staging")
     abstract: BooleanValue = optional(False, "Only a template for others: it is never applied.", "true")
-    mode: Annotated[str, OneOf(("development", "production"))] | None = optional(
+    mode: Annotated[str, OneOf(MODES)] | None = optional(
         None,
-        "How strict it is. production: images by digest, no state in files, gates on rollouts, two replicas.",
+        "How strict it is.",
         "production",
         absent="that of the environment that it extends, or development.",
     )
     promotes_from: NameValue | None = optional(
-        None, "The environment where a version runs before it comes here.", "staging"
+        None,
+        "The environment where a version runs before it comes here. It is said, and nothing is held back by it yet.",
+        "staging",
     )
     variables: dict[NameValue, TextValue] = optional(
         {}, "Values of the project's variables.", "{region: eu-central-1}"
@@ -234,7 +241,7 @@ class Frame(SpecModel):
     version: Annotated[int, Version()] = required("The version of the language.", "1")
     project: NameValue = required("The project's name.", "flights")
     timezone: Annotated[str, TimeZone()] = optional(
-        "UTC", "The time zone of every cron expression.", "Europe/Berlin"
+        "UTC", "The time zone of every cron expression, which sections to come have.", "Europe/Berlin"
     )
     include: tuple[Annotated[str, IncludePath()], ...] = optional(
         (),
@@ -253,7 +260,7 @@ class Frame(SpecModel):
         "{serving: {slo: {p95: 100ms}}}",
         absent="nothing.",
     )
-    policies: PathValue | None = optional(
+    policies: Annotated[str, FolderPath()] | None = optional(
         None,
         "A folder with the team's own rules about what is compiled.",
         "policies",

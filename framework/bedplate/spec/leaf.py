@@ -60,9 +60,13 @@ def shown(scalar: Scalar) -> str:
 
 @dataclass(frozen=True)
 class Leaf:
-    """What all scalar types share. `noun` names the type in messages, with its article."""
+    """What all scalar types share.
+
+    `noun` names the type in messages, with its article; `rule` says what may be written, for the reference.
+    """
 
     noun = "a text"
+    rule = ""
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> object:
         raise NotImplementedError

@@ -22,6 +22,7 @@ class Integer(Leaf):
     low: int
     high: int
     noun = "a whole number"
+    rule = "In decimal digits, without quotes."
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> int:
         if not scalar.plain or not re.fullmatch(_INTEGER, scalar.text):
@@ -42,6 +43,7 @@ class Number(Leaf):
     low: Decimal
     high: Decimal
     noun = "a number"
+    rule = "In decimal digits, without quotes; 1e-5 is one too."
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> Decimal:
         if not scalar.plain or not re.fullmatch(_NUMBER, scalar.text):

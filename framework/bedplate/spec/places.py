@@ -33,6 +33,10 @@ class Url(Text):
     def noun(self) -> str:  # type: ignore[override]
         return f"an address, such as {self.example}"
 
+    @property
+    def rule(self) -> str:  # type: ignore[override]
+        return f"It begins with {' or '.join(f'{scheme}://' for scheme in self.schemes)}."
+
     def checked(self, scalar: Scalar, text: str) -> str:
         scheme, found, rest = text.partition("://")
         if has_credentials(text):
@@ -54,6 +58,7 @@ class Image(Text):
     """A container image: `[registry/]path[:tag][@sha256:digest]`."""
 
     noun = "a container image, such as ghcr.io/acme/server@sha256:..."
+    rule = "[registry/]path[:tag][@sha256:64 hexadecimal digits], the path in lower case."
 
     def checked(self, scalar: Scalar, text: str) -> str:
         if not re.fullmatch(_IMAGE, text) or len(text) > 500:
@@ -69,6 +74,7 @@ class HostName(Text):
     """A host of the Domain Name System."""
 
     noun = "a host name, such as delay.acme.example"
+    rule = "Lower-case letters, digits and -, in parts joined by dots."
 
     def checked(self, scalar: Scalar, text: str) -> str:
         if not re.fullmatch(_DOMAIN, text) or len(text) > 253:
@@ -83,6 +89,7 @@ class DnsLabel(Text):
     """A name of an object that becomes part of a host name, such as a namespace (RFC 1123)."""
 
     noun = "a name of lower-case letters, digits and -"
+    rule = "63 characters at most, a letter or digit first and last."
 
     def checked(self, scalar: Scalar, text: str) -> str:
         if not re.fullmatch(_LABEL, text):
@@ -97,6 +104,7 @@ class TimeZone(Text):
     """A zone of the IANA time zone database."""
 
     noun = "a time zone, such as UTC or Europe/Berlin"
+    rule = "A zone of the IANA time zone database, the same one on every machine."
 
     def checked(self, scalar: Scalar, text: str) -> str:
         zones = _zones()
@@ -121,6 +129,7 @@ class Address(Text):
     """An entry, or a whole section: `serving.delay`, `serving`."""
 
     noun = "an address in the spec, such as serving.delay"
+    rule = "A section, or a section and the key of an entry."
 
     def checked(self, scalar: Scalar, text: str) -> str:
         if not re.fullmatch(r"[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)?", text):

@@ -36,6 +36,11 @@ class Duration(Leaf):
     whole_seconds: bool = False
     noun = "a duration, such as 90s, 100ms or 1h30m"
 
+    @property
+    def rule(self) -> str:  # type: ignore[override]
+        units = "d, h, m and s" if self.whole_seconds else "d, h, m, s and ms"
+        return f"Whole numbers with the units {units}, falling; longer than zero."
+
     def parse(self, scalar: Scalar, references: Resolver | None) -> Decimal:
         found = re.fullmatch(_DURATION, scalar.text)
         if not found:
@@ -78,6 +83,10 @@ class Percent(Leaf):
     below_hundred: bool = False
     noun = "a percentage, such as 5% or 0.1%"
 
+    @property
+    def rule(self) -> str:  # type: ignore[override]
+        return f"With its sign; more than 0%, and {'less than' if self.below_hundred else 'at most'} 100%."
+
     def parse(self, scalar: Scalar, references: Resolver | None) -> Decimal:
         found = re.fullmatch(_PERCENT, scalar.text)
         if not found:
@@ -106,6 +115,7 @@ class Memory(Leaf):
     """An amount of memory in whole bytes, as Kubernetes reads quantities."""
 
     noun = "an amount of memory, such as 512Mi or 2Gi"
+    rule = "Units Ki, Mi, Gi, Ti (of 1024) or k, M, G, T (of 1000); a bare number is bytes."
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> int:
         found = re.fullmatch(_QUANTITY, scalar.text)
@@ -132,6 +142,7 @@ class Cpu(Leaf):
     """An amount of CPU in cores, exact to the thousandth, as Kubernetes reads quantities."""
 
     noun = "an amount of CPU, such as 2, 0.5 or 500m"
+    rule = "Cores, or thousandths of a core with m; from 1m to 1024."
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> Decimal:
         found = re.fullmatch(_QUANTITY, scalar.text)

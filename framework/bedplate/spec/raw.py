@@ -26,7 +26,8 @@ _NOT_CARRIED = r"[-+]?(\.inf|\.Inf|\.INF|[0-9]{16,})|\.nan|\.NaN|\.NAN|0o[0-7]+|
 class Raw(Leaf):
     """A mapping of anything: texts, numbers, booleans, lists, mappings."""
 
-    noun = "a mapping"
+    noun = "a mapping in Kubernetes' words"
+    rule = "Of anything but null: texts, numbers, true and false, lists, mappings, as YAML 1.2 reads them."
 
     def read(self, value: object, references: Resolver | None) -> Mapping[str, Json]:
         if not isinstance(value, dict):

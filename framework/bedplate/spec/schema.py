@@ -103,7 +103,9 @@ class _Builder:
             # A list replaces the whole list that was there, so nothing of its items may be left out.
             return {"type": "array", "items": self.held(held, Form.WHOLE)}
         if holds == MAPPING:
-            return _mapping(self.held(held, form), _key_pattern(field.annotation), form)
+            values = self.held(held, form)
+            told = _told(values, held) if isinstance(held, type) and "$ref" in values else values
+            return _mapping(told, _key_pattern(field.annotation), form)
         return self.held(held, form)
 
     def held(self, annotation: object, form: Form) -> Schema:
@@ -175,7 +177,7 @@ def _told(built: Schema, model: type[BaseModel]) -> Schema:
 
 
 def _titled(field: FieldInfo, found: Leaf | None) -> str:
-    if found and not isinstance(found, Entries | Parts):
+    if found and not isinstance(found, Entries):
         return found.noun
     return LIST_TITLE if not found and inner(field.annotation)[0] == LIST else MAPPING_TITLE
 
@@ -183,7 +185,9 @@ def _titled(field: FieldInfo, found: Leaf | None) -> str:
 def _worded(found: Leaf) -> Schema:
     """The shape of a scalar; where a pattern refuses it, an editor says what was expected."""
     built = found.schema()
-    return built | {"patternErrorMessage": f"expected {found.noun}"} if "pattern" in built else built
+    if "pattern" in built:
+        built |= {"patternErrorMessage": f"expected {found.noun}"}
+    return built | {"x-form": found.rule} if found.rule else built
 
 
 def _offering(built: Schema, example: dict[str, object], model: type[BaseModel]) -> Schema:

@@ -22,6 +22,7 @@ class EnvironmentVariable(Leaf):
     """The name of a variable of the process environment."""
 
     noun = "the name of an environment variable, such as API_KEY"
+    rule = f"{_VARIABLE[0].upper()}{_VARIABLE[1:]}."
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> str:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", scalar.text) or scalar.text in ("true", "false"):
@@ -48,6 +49,7 @@ class Secret(Leaf):
     """`{secret: NAME}`: a secret by name. Its value is no part of a spec, and is never repeated."""
 
     noun = "the name of a secret: {secret: NAME}"
+    rule = "The environment says where its value is; the value itself is refused here."
 
     def read(self, value: object, references: Resolver | None) -> SecretRef:
         if isinstance(value, Mapping):
@@ -78,6 +80,7 @@ class Secret(Leaf):
             "type": "object",
             "properties": {
                 "secret": {
+                    "title": Name.noun,
                     **Name().schema(),
                     "description": "The name of the secret; the environment says where its value is.",
                     "examples": ["delay-key"],
@@ -92,6 +95,7 @@ class TextOrSecret(Text):
     """A text, or a secret by name."""
 
     noun = "a text, or {secret: NAME}"
+    rule = "A text that is no secret's value, or a secret by its name."
 
     def read(self, value: object, references: Resolver | None) -> object:
         if isinstance(value, Mapping):

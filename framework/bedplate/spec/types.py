@@ -12,13 +12,14 @@ What they are given is a located Scalar; nothing here has passed YAML's resolver
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from bedplate.diagnostics import did_you_mean
 from bedplate.secret_shapes import looks_like_a_secret
 from bedplate.spec.leaf import Leaf, Resolver, Schema, refuse, shown
-from bedplate.spec.names import NAME, is_name, name_problem
+from bedplate.spec.names import NAME, RULE, is_name, name_problem
 from bedplate.spec.references import AsWritten, ReferenceProblem, SaidElsewhere, none_here
 from bedplate.spec.tree import Scalar
 
@@ -29,6 +30,11 @@ _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 
 class Text(Leaf):
     """Any text, quoted or not: `NO` and `1.10` are those texts. `${...}` is resolved."""
+
+    rule = (
+        "With quotes or without: NO and 1.10 are these texts. References such as ${var.NAME} are filled in (BP107), "
+        "and $${ stands for ${."
+    )
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> str:
         control = None if scalar.text.isprintable() else re.search(_CONTROL, scalar.text)
@@ -58,6 +64,7 @@ class FilePath(Text):
     """A file of the project: relative, with forward slashes, and not out of the folder."""
 
     noun = "the path of a file in the project"
+    rule = "From the project's folder on, with forward slashes, and never out of it."
 
     def checked(self, scalar: Scalar, text: str) -> str:
         if text.startswith("/") or re.match(r"[A-Za-z]:", text) or ".." in text.split("/"):
@@ -75,10 +82,17 @@ class FilePath(Text):
         }
 
 
+class FolderPath(FilePath):
+    """A folder of the project."""
+
+    noun = "the path of a folder in the project"
+
+
 class Name(Leaf):
     """A name of the language."""
 
     noun = "a name"
+    rule = f"{RULE[0].upper()}{RULE[1:]}."
 
     def read(self, value: object, references: Resolver | None) -> object:
         if isinstance(value, str):
@@ -99,6 +113,7 @@ class Name(Leaf):
 
 class Boolean(Leaf):
     noun = "true or false"
+    rule = "In these two words alone, without quotes."
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> bool:
         if not scalar.plain or scalar.text not in ("true", "false"):
@@ -113,9 +128,9 @@ class Boolean(Leaf):
 
 @dataclass(frozen=True)
 class OneOf(Leaf):
-    """One of a few words."""
+    """One of a few words. `words` says of each what it means."""
 
-    words: tuple[str, ...]
+    words: Mapping[str, str] = field(hash=False)
     noun = "one of a few words"
 
     def parse(self, scalar: Scalar, references: Resolver | None) -> str:
@@ -130,13 +145,14 @@ class OneOf(Leaf):
         return scalar.text
 
     def schema(self) -> Schema:
-        return {"enum": list(self.words)}
+        return {"enum": [*self.words], "enumDescriptions": [*self.words.values()]}
 
 
 class HttpPath(Text):
     """The path of an address."""
 
     noun = "a path, such as /health"
+    rule = "A slash first; no spaces, no query."
 
     def checked(self, scalar: Scalar, text: str) -> str:
         if not re.fullmatch(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,255}", text):
@@ -151,6 +167,7 @@ class ModelUri(Text):
     """A version of a registered model, in MLflow's own words."""
 
     noun = "a model of a registry, such as models:/flights-delay@champion"
+    rule = "models:/NAME@ALIAS, or models:/NAME/VERSION."
 
     def checked(self, scalar: Scalar, text: str) -> str:
         if not re.fullmatch(_MODEL_URI, text):

@@ -1,6 +1,6 @@
 """Targets: each lowers workloads to resources, and refuses what it cannot honour.
 
-To add one: its module, a line in TARGETS. A module is imported when an environment has its target.
+To add one: its module, a line in WORDS and in TARGETS. A module is imported when an environment has its target.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ class Target(Protocol):
         """The resources and outputs of one workload."""
 
 
+WORDS = {
+    "local": "processes and files of this machine",
+    "kubernetes": "objects of a cluster: compiled, and not applied yet",
+}
 TARGETS = {
     "local": "bedplate.targets.local",
     "kubernetes": "bedplate.targets.kubernetes",

@@ -21,6 +21,13 @@ from bedplate.spec.types import (
 )
 
 BEDPLATE, CONTAINER = "bedplate", "container"
+RUNTIMES = {BEDPLATE: "bedplate's own, for ONNX models", CONTAINER: "a container of yours, on a cluster"}
+METRICS = {
+    "cpu": "the percentage of the requested CPU that is used",
+    "memory": "the percentage of the requested memory that is used",
+    "concurrency": "requests that are answered at once",
+    "rps": "requests per second",
+}
 
 
 class Requests(SpecModel):
@@ -66,12 +73,9 @@ class Autoscaling(SpecModel):
 
     min: Annotated[int, Integer(1, 1000)] = required("The fewest replicas.", "3")
     max: Annotated[int, Integer(1, 1000)] = required("The most replicas.", "20")
-    metric: Annotated[str, OneOf(("cpu", "memory", "concurrency", "rps"))] = optional(
-        "cpu", "What is kept near the target: a share of the request, or requests per replica.", "concurrency"
-    )
+    metric: Annotated[str, OneOf(METRICS)] = optional("cpu", "What is kept near the target.", "concurrency")
     target: Annotated[Decimal, Number(Decimal("0.1"), Decimal(1_000_000))] = required(
-        "The metric's target for each replica: percent of cpu or memory, requests at once, requests per second.",
-        "70",
+        "What the metric shall be for each replica.", "70"
     )
 
 
@@ -122,7 +126,7 @@ class Test(SpecModel):
         "A file with the body of the answer; of it, what is written must be so.", "tests/late.out.json"
     )
     tolerance: Annotated[Decimal, Number(Decimal(0), Decimal(1))] = optional(
-        Decimal(0), "How far numbers may be off, relative to the expected one.", "0.00001"
+        Decimal(0), "How far numbers may be off, relative to the expected one.", "0.0001"
     )
 
 
@@ -251,9 +255,7 @@ class Model(Entry):
         None, "The model to serve.", "delay", absent="the one of the entry's own key, unless `models` says."
     )
     models: tuple[NameValue, ...] = optional((), "The models to serve, if they are several.", "[delay, hub]")
-    runtime: Annotated[str, OneOf((BEDPLATE, CONTAINER))] = optional(
-        BEDPLATE, "The server: bedplate's own, or a container of yours.", "container"
-    )
+    runtime: Annotated[str, OneOf(RUNTIMES)] = optional(BEDPLATE, "The server.", "container")
     image: ImageValue | None = optional(
         None,
         "The image that a cluster runs. In production by digest.",
@@ -283,7 +285,7 @@ class Model(Entry):
     )
     tests: tuple[Test, ...] = optional(
         (),
-        "Requests and the answers that they must get, before a version serves anybody.",
+        "Requests and the answers that they must get. What the model takes and gives is compared; nothing is sent yet.",
         "[{request: tests/late.json, expect: tests/late.out.json}]",
     )
     rollout: Rollout = part(
