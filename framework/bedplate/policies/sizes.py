@@ -42,7 +42,7 @@ def _too_long(resource: Resource) -> Iterator[str]:
 
 
 def _map(value: Value | None) -> Mapping[str, Value]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 POLICIES = (Policy("BP712", "objects fit the API server", _sizes),)
