@@ -1,4 +1,4 @@
-"""Projects to measure on: a fleet of models, and one service as a new user has it."""
+"""Projects to measure on: fleets of services and of models, and one service as a new user has it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,26 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from benchmarks.measure import Cost, cost_of
 
+# The environment of a fleet of services, by its target. A cluster's pods have one image and fetch their models.
+TARGETS: dict[str, dict[str, Any]] = {
+    "local": {"target": "local"},
+    "kubernetes": {
+        "target": "kubernetes",
+        "kubernetes": {
+            "context": "prod",
+            "namespace": "fleet",
+            "prometheus": "http://prometheus.monitoring:9090",
+        },
+        "artifacts": "s3://acme-ml/fleet",
+        "override": {"defaults": {"serving": {"image": f"ghcr.io/acme/model-server@sha256:{'5e' * 32}"}}},
+    },
+}
 ONE_MODEL = Path(__file__).parents[1] / "examples" / "flights"
 
 
@@ -53,8 +68,51 @@ class Measured:
     def forget_records(self) -> None:
         shutil.rmtree(self.root / ".bedplate" / "state" / "bedplate" / "records")
 
+    @property
+    def lines(self) -> int:
+        """The lines of the spec."""
+        return len((self.root / "bedplate.yaml").read_text().splitlines())
+
     def sections(self) -> tuple[str, ...]:
         return tuple(sorted(path.parent.name for path in self.root.glob("stacks/*/Pulumi.yaml")))
+
+
+def fleet_of_services(root: Path, count: int, target: str) -> Measured:
+    """`count` services, each with a model of its own, in one environment of that target."""
+    from tests.e2e.project import multiplier
+
+    (root / "models").mkdir(parents=True)
+    models, serving = {}, {}
+    for number in range(count):
+        path = f"models/m{number:04}.onnx"
+        (root / path).write_bytes(multiplier(float(number)))
+        models[f"m{number:04}"] = {"path": path}
+        serving[f"m{number:04}"] = _service(number)
+    spec = {
+        "version": 1,
+        "project": "fleet",
+        "environments": {"prod": TARGETS[target]},
+        "models": models,
+        "serving": serving,
+    }
+    # As people write it: what is inside stands on one line.
+    text = yaml.safe_dump(spec, sort_keys=False, default_flow_style=None, width=110)
+    (root / "bedplate.yaml").write_text(text)
+    return Measured(root)
+
+
+def _service(number: int) -> dict[str, Any]:
+    return {
+        "environments": ["prod"],
+        "replicas": number % 4 + 1,
+        "resources": {
+            "requests": {"cpu": "500m", "memory": "512Mi"},
+            "limits": {"cpu": 1, "memory": "1Gi"},
+        },
+        "traffic": {"expected_rps": number % 100 + 1},
+        "slo": {"p95": "200ms", "error_rate": "0.1%"},
+        "probes": {"startup": "2m"},
+    }
 
 
 def fleet_of_models(root: Path, count: int) -> Measured:
