@@ -79,26 +79,15 @@ class Measured:
 
 def fleet_of_services(root: Path, count: int, target: str) -> Measured:
     """`count` services, each with a model of its own, in one environment of that target."""
-    from tests.e2e.project import multiplier
-
-    (root / "models").mkdir(parents=True)
-    models, serving = {}, {}
-    for number in range(count):
-        path = f"models/m{number:04}.onnx"
-        (root / path).write_bytes(multiplier(float(number)))
-        models[f"m{number:04}"] = {"path": path}
-        serving[f"m{number:04}"] = _service(number)
-    spec = {
-        "version": 1,
-        "project": "fleet",
-        "environments": {"prod": TARGETS[target]},
-        "models": models,
-        "serving": serving,
-    }
-    # As people write it: what is inside stands on one line.
-    text = yaml.safe_dump(spec, sort_keys=False, default_flow_style=None, width=110)
-    (root / "bedplate.yaml").write_text(text)
-    return Measured(root)
+    models = _models(root, count)
+    return _project(
+        root,
+        {
+            "environments": {"prod": TARGETS[target]},
+            "models": models,
+            "serving": {name: _service(number) for number, name in enumerate(models)},
+        },
+    )
 
 
 def _service(number: int) -> dict[str, Any]:
@@ -117,14 +106,25 @@ def _service(number: int) -> dict[str, Any]:
 
 def fleet_of_models(root: Path, count: int) -> Measured:
     """`count` models of a few bytes each and nothing that runs: creating them is nearly all engine."""
+    return _project(root, {"models": _models(root, count)})
+
+
+def _models(root: Path, count: int) -> dict[str, Any]:
+    """Entries of models, each of which multiplies by another number."""
+    from tests.e2e.project import multiplier
+
     (root / "models").mkdir(parents=True)
-    models = {}
-    for number in range(count):
-        path = f"models/m{number}.onnx"
-        (root / path).write_bytes(f"model {number}".encode())
-        models[f"m{number}"] = {"path": path}
-    spec = {"version": 1, "project": "fleet", "models": models}
-    (root / "bedplate.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
+    entries = {f"m{number:04}": {"path": f"models/m{number:04}.onnx"} for number in range(count)}
+    for number, entry in enumerate(entries.values()):
+        (root / entry["path"]).write_bytes(multiplier(float(number)))
+    return entries
+
+
+def _project(root: Path, sections: dict[str, Any]) -> Measured:
+    """The spec as people write it: what is innermost stands on one line."""
+    spec = {"version": 1, "project": "fleet", **sections}
+    text = yaml.safe_dump(spec, sort_keys=False, default_flow_style=None, width=110)
+    (root / "bedplate.yaml").write_text(text)
     return Measured(root)
 
 
