@@ -1,4 +1,4 @@
-"""Running commands and comparing them pair by pair."""
+"""Running commands, and comparing them pair by pair."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ import os
 import resource
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+# A process begins with the peak of the one that it was forked from: a small one has to start it.
+_PEAK = (
+    "import resource, subprocess, sys\n"
+    "code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode\n"
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
+    "sys.exit(code)"
+)
 
 
 @dataclass(frozen=True)
@@ -18,6 +27,9 @@ class Cost:
 
     wall_s: float
     cpu_s: float
+
+    def __sub__(self, other: Cost) -> Cost:
+        return Cost(self.wall_s - other.wall_s, self.cpu_s - other.cpu_s)
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,26 @@ class Comparison:
     @property
     def held(self) -> bool:
         return self.ratio <= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.ratio:.2f} (limit {self.limit:g})"
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The most memory that a command held at once, in MB as `ps` counts what is resident."""
+
+    name: str
+    command: str
+    megabytes: float
+    limit: float
+
+    @property
+    def held(self) -> bool:
+        return self.megabytes <= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.megabytes:.0f} MB (limit {self.limit:g})"
 
 
 Run = Callable[[], Cost]
@@ -71,6 +103,13 @@ def cost_of(*commands: Sequence[str], folder: Path, env: Mapping[str, str] | Non
         if process.returncode:
             raise RuntimeError(f"{' '.join(command)}: exit {process.returncode}\n{text}")
     return Cost(wall_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def peak_of(command: Sequence[str], *, folder: Path) -> float:
+    """The peak of a command in MB. Raises when it fails."""
+    whole = [sys.executable, "-c", _PEAK, *command]
+    done = subprocess.run(whole, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
+    return int(done.stdout) * 1024 / 1e6
 
 
 def _start(command: Sequence[str], folder: Path, env: Mapping[str, str] | None) -> subprocess.Popen[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from types import MappingProxyType
 
 import pytest
 
-from bedplate.graph import Graph, GraphError, Ref, Resource, SecretRef
+from bedplate.graph import Graph, GraphError, Ref, Resource, SecretRef, Value, mappings, refs, secret_refs
 
 
 def graph(*resources: Resource, **more: object) -> Graph:
@@ -45,7 +46,18 @@ def test_order_of_resources_and_keys_does_not_change_the_bytes() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, math.nan, math.inf, 2**53 + 1, {"$ref": "x"}, {1: "x"}, object(), {"deep": [{"er": None}]}],
+    [
+        None,
+        math.nan,
+        math.inf,
+        2**53 + 1,
+        {"$ref": "x"},
+        {1: "x"},
+        object(),
+        {"deep": [{"er": None}]},
+        MappingProxyType({"no": "dict"}),
+        range(2),
+    ],
 )
 def test_refuses_what_json_or_the_engine_would_change(value: object) -> None:
     with pytest.raises(GraphError):
@@ -79,3 +91,13 @@ def test_what_is_no_graph_is_said_so(text: str) -> None:
 def test_in_order_puts_dependencies_first() -> None:
     chain = graph(resource("a", x=Ref("c", "id")), resource("b"), resource("c", x=Ref("b", "id")))
     assert [r.name for r in chain.in_order()] == ["b", "c", "a"]
+
+
+def test_what_is_inside_a_value_is_found_at_every_depth() -> None:
+    inner: Value = {"port": Ref("a", "port"), "words": ("x", 1, True)}
+    value: Value = {"list": [inner, (SecretRef("k"), Ref("b", "id"))], "text": "x"}
+    assert refs(value) == [Ref("a", "port"), Ref("b", "id")]
+    assert secret_refs(value) == [SecretRef("k")]
+    assert mappings(value) == [value, inner]
+    assert refs(Ref("a", "id")) == [Ref("a", "id")]
+    assert not [*mappings("text"), *refs("text")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 
@@ -15,6 +14,8 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> 
             return False
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
+    import tempfile  # with four kinds of compression, which a command that writes nothing has no use for
+
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".new")
     try:
         with os.fdopen(descriptor, "wb") as file:

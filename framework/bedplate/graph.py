@@ -16,6 +16,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import TypeAlias
 
+from bedplate.json_text import json_text
 from bedplate.shards import stack_name
 
 GRAPH_VERSION = 1
@@ -38,7 +39,16 @@ class SecretRef:
 
 
 Value: TypeAlias = "bool | int | float | str | Ref | SecretRef | Sequence[Value] | Mapping[str, Value]"
+Link: TypeAlias = "Ref | SecretRef"
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json]"
+
+# What values are made of: dicts, tuples and lists, and no other mapping or sequence. To ask for an abstract type
+# takes ten times as long, and there is much to ask in a large graph.
+_NUMBER = (int, float)  # and bool, which is an int
+_PLAIN = (str, *_NUMBER)
+_LINK = (Ref, SecretRef)
+_LEAF = (*_PLAIN, *_LINK)
+_LIST = (tuple, list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +106,7 @@ class Graph:
 
     def to_json(self) -> str:
         """The canonical text: sorted keys, two spaces, ASCII, a newline at the end."""
-        return json.dumps(self.to_data(), sort_keys=True, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+        return json_text(self.to_data()) + "\n"
 
     def to_data(self) -> dict[str, Json]:
         return {
@@ -153,29 +163,34 @@ class GraphError(ValueError):
 
 def dependencies(resource: Resource) -> frozenset[str]:
     """The names that a resource depends on, said outright or through a Ref."""
-    return frozenset(resource.depends_on) | {ref.resource for ref in refs(resource.properties)}
+    return _needed(resource, _links(resource.properties.values(), []))
 
 
-def refs(value: Value) -> Iterable[Ref]:
+def refs(value: Value) -> list[Ref]:
     """Every Ref inside a value."""
-    return (leaf for leaf in _leaves(value) if isinstance(leaf, Ref))
+    return [link for link in _links((value,), []) if isinstance(link, Ref)]
 
 
-def secret_refs(value: Value) -> Iterable[SecretRef]:
+def secret_refs(value: Value) -> list[SecretRef]:
     """Every SecretRef inside a value."""
-    return (leaf for leaf in _leaves(value) if isinstance(leaf, SecretRef))
+    return [link for link in _links((value,), []) if isinstance(link, SecretRef)]
+
+
+def mappings(value: Value) -> list[Mapping[str, Value]]:
+    """Every mapping inside a value, an outer one before those in it."""
+    return _mappings((value,), [])
 
 
 def encode(value: Value) -> Json:
     """A value as JSON data: a Ref is `{"$ref": [resource, output]}`, a SecretRef `{"$secret": name}`."""
+    if isinstance(value, _PLAIN):
+        return value
     if isinstance(value, Ref):
         return {"$ref": [value.resource, value.output]}
     if isinstance(value, SecretRef):
         return {"$secret": value.name}
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: encode(item) for key, item in value.items()}
-    if isinstance(value, str | bool | int | float):
-        return value
     return [encode(item) for item in value]
 
 
@@ -193,15 +208,32 @@ def decode(data: Json) -> Value:
     return data
 
 
-def _leaves(value: Value) -> Iterable[Value]:
-    if isinstance(value, Mapping):
-        for item in value.values():
-            yield from _leaves(item)
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        for item in value:
-            yield from _leaves(item)
-    else:
-        yield value
+def _links(values: Iterable[Value], found: list[Link]) -> list[Link]:
+    """Puts every Ref and SecretRef in or below the values into `found`."""
+    for value in values:
+        if isinstance(value, _PLAIN):
+            continue
+        if isinstance(value, _LINK):
+            found.append(value)
+        else:
+            _links(value.values() if isinstance(value, dict) else value, found)
+    return found
+
+
+def _mappings(values: Iterable[Value], found: list[Mapping[str, Value]]) -> list[Mapping[str, Value]]:
+    for value in values:
+        if isinstance(value, _LEAF):
+            continue
+        if isinstance(value, dict):
+            found.append(value)
+            _mappings(value.values(), found)
+        else:
+            _mappings(value, found)
+    return found
+
+
+def _needed(resource: Resource, links: Iterable[Link]) -> frozenset[str]:
+    return frozenset(resource.depends_on).union(link.resource for link in links if isinstance(link, Ref))
 
 
 def _resource_to_data(resource: Resource) -> dict[str, Json]:
@@ -252,36 +284,41 @@ def _check(graph: Graph) -> None:
         if first == second:
             raise GraphError(f"two resources are named {first!r}")
     known = set(names)
+    needed: dict[str, frozenset[str]] = {}
     for resource in graph.resources:
-        _check_value(resource.properties, resource.name)
-        for name in sorted(dependencies(resource) - known):
+        links = _checked(resource.properties, resource.name, [])
+        needed[resource.name] = _needed(resource, links)
+        for name in sorted(needed[resource.name] - known):
             raise GraphError(f"{resource.name} depends on {name}, which is not in the graph")
-        for secret in secret_refs(resource.properties):
-            if secret.name not in graph.secrets:
+        for secret in links:
+            if isinstance(secret, SecretRef) and secret.name not in graph.secrets:
                 raise GraphError(f"{resource.name} uses the secret {secret.name}, which has no source")
-    _check_value(graph.outputs, "outputs")
-    for ref in refs(graph.outputs):
-        if ref.resource not in known:
+    for ref in _checked(graph.outputs, "outputs", []):
+        if isinstance(ref, Ref) and ref.resource not in known:
             raise GraphError(f"an output refers to {ref.resource}, which is not in the graph")
     try:
-        graph.in_order()
+        TopologicalSorter({name: names for name, names in needed.items() if names}).prepare()
     except CycleError as error:
         raise GraphError(f"resources depend on each other: {' -> '.join(error.args[1])}") from error
 
 
-def _check_value(value: Value, where: str) -> None:
-    if isinstance(value, Mapping):
+def _checked(value: Value, where: str, found: list[Link]) -> list[Link]:
+    """The same as `_links`, of what is no text itself. Raises GraphError for what is no value of a graph."""
+    if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str) or key.startswith("$"):
                 raise GraphError(f"{where}: {key!r} cannot be a key")
-            _check_value(item, f"{where}.{key}")
-    elif isinstance(value, bool | str | Ref | SecretRef):
-        return
-    elif isinstance(value, int | float):
+            if not isinstance(item, str):
+                _checked(item, f"{where}.{key}", found)
+    elif isinstance(value, _NUMBER):
         if not math.isfinite(value) or abs(value) > LARGEST_EXACT:
             raise GraphError(f"{where}: {value!r} cannot be carried exactly as a JSON number")
-    elif isinstance(value, Sequence):
+    elif isinstance(value, _LINK):
+        found.append(value)
+    elif isinstance(value, _LIST):
         for index, item in enumerate(value):
-            _check_value(item, f"{where}[{index}]")
+            if not isinstance(item, str):
+                _checked(item, f"{where}[{index}]", found)
     else:
         raise GraphError(f"{where}: {type(value).__name__} cannot be in a graph")
+    return found

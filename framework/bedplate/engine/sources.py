@@ -6,20 +6,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from bedplate.backend import Backend
 from bedplate.graph import Origin
+from bedplate.json_text import json_text
 from bedplate.spec_files import SpecFiles
 from bedplate.workspace import Workspace
+
+_ORIGIN = [field.name for field in fields(Origin)]
 
 
 def to_text(origins: Mapping[str, Origin], files: SpecFiles, backend: Backend = Backend()) -> str:
     """The sidecar's text: the spec's files, and for each resource its address, file, line and column."""
-    resources = {name: asdict(origin) for name, origin in origins.items()}
+    resources = {name: {key: getattr(origin, key) for key in _ORIGIN} for name, origin in origins.items()}
     data = {"spec": asdict(files), "resources": resources, "state": asdict(backend)}
-    return json.dumps(data, sort_keys=True, indent=2) + "\n"
+    return json_text(data) + "\n"
 
 
 def read_spec_files(path: Path) -> SpecFiles:

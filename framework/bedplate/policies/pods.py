@@ -6,7 +6,7 @@ k8s.io/pod-security-admission/policy/check_*.go. A path is where in the pod's sp
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from bedplate.compiler import Compiled
 from bedplate.graph import Resource, Value
@@ -162,19 +162,15 @@ def _containers(pod: Mapping[str, Value]) -> list[Mapping[str, Value]]:
 
 
 def _map(value: Value | None) -> Mapping[str, Value]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _listed(value: Value | None) -> list[Mapping[str, Value]]:
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        return []
-    return [item for item in value if isinstance(item, Mapping)]
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, tuple | list) else []
 
 
 def _texts(value: Value | None) -> list[str]:
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        return []
-    return [str(item) for item in value]
+    return [str(item) for item in value] if isinstance(value, tuple | list) else []
 
 
 POLICIES = (

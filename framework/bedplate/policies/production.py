@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from bedplate.compiler import Compiled
-from bedplate.graph import Value
+from bedplate.graph import mappings
 from bedplate.policies.policy import Applies, Breach, Policy, resources
 from bedplate.spec.project import Environment
 
@@ -27,7 +27,8 @@ def _digests(compiled: Compiled, environment: Environment) -> Iterator[Breach]:
     if not environment.is_production:
         return
     for stack, resource in resources(compiled, *_WORKLOADS):
-        for image in sorted({image for image in _images(resource.properties) if "@sha256:" not in image}):
+        images = (part.get("image") for part in mappings(resource.properties))
+        for image in sorted({name for name in images if isinstance(name, str) and "@sha256:" not in name}):
             yield Breach(
                 f"production runs images by digest, and {image} is by tag",
                 "write image: ...@sha256:DIGEST",
@@ -78,18 +79,6 @@ def _replicas(compiled: Compiled, environment: Environment) -> Iterator[Breach]:
                     resource.name,
                     field,
                 )
-
-
-def _images(value: Value) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        image = value.get("image")
-        if isinstance(image, str):
-            yield image
-        for item in value.values():
-            yield from _images(item)
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _images(item)
 
 
 _PRODUCTION = Applies(mode="production")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from bedplate.compiler import Compiled
-from bedplate.graph import Resource, Value, encode
+from bedplate.graph import Resource, Value, encode, mappings
 from bedplate.policies.policy import Applies, Breach, Policy, resources
 from bedplate.spec.project import Environment
 
@@ -24,7 +24,8 @@ def _sizes(compiled: Compiled, environment: Environment) -> Iterator[Breach]:
 
 
 def _too_long(resource: Resource) -> Iterator[str]:
-    for metadata in _metadata(resource.properties):
+    # An object has metadata, and every template in it.
+    for metadata in (_map(part["metadata"]) for part in mappings(resource.properties) if "metadata" in part):
         for key, value in _map(metadata.get("labels")).items():
             if not isinstance(value, str) or len(value) > _LABEL_LENGTH or not re.fullmatch(_LABEL, value):
                 yield f"the label {key} is no text of {_LABEL_LENGTH} letters, digits, -, _ and . at most"
@@ -40,21 +41,8 @@ def _too_long(resource: Resource) -> Iterator[str]:
         yield f"its data is longer than {_DATA_BYTES // 1024**2} MiB"
 
 
-def _metadata(value: Value) -> Iterator[Mapping[str, Value]]:
-    """The metadata of an object and of every template in it."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if key == "metadata" and isinstance(item, Mapping):
-                yield item
-            else:
-                yield from _metadata(item)
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _metadata(item)
-
-
 def _map(value: Value | None) -> Mapping[str, Value]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 POLICIES = (Policy("BP712", "objects fit the API server", _sizes, applies=Applies("kubernetes:*")),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from contextvars import ContextVar
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 
@@ -93,10 +94,10 @@ def optional(
 def part(
     model: type[BaseModel], description: str, example: str, *, absent: str = "", since: str = FIRST_VERSION
 ) -> Any:
-    """A mapping that may be left out: then it is an empty `model`."""
+    """A mapping that may be left out: then it is an empty `model`, the same one wherever it is left out."""
     extra: Any = {"since": since, "absent": absent}
     return Field(
-        default_factory=model.model_construct,
+        default_factory=cache(model.model_construct),
         description=description,
         examples=[example],
         json_schema_extra=extra,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
@@ -27,8 +27,10 @@ _CPU_PERIOD_S = Decimal("0.1")
 
 def check(entries: Mapping[str, Model], project: Project) -> Iterator[Diagnostic]:
     """Every entry by itself, against the models, and against each other."""
+    known = project.declared("models")
     for key, entry in entries.items():
-        yield from _at(key, _models(key, entry, project))
+        if known is not None:
+            yield from _at(key, _models(key, entry, project, known))
         yield from _at(key, _runtime(entry))
         yield from _at(key, _variables(entry))
         yield from _at(key, _resources(key, entry, project))
@@ -48,10 +50,7 @@ def _at(key: str, found: Iterator[Diagnostic]) -> Iterator[Diagnostic]:
         yield replace(diagnostic, path=(KEY, key, *diagnostic.path))
 
 
-def _models(key: str, entry: Model, project: Project) -> Iterator[Diagnostic]:
-    known = project.declared("models")
-    if known is None:
-        return
+def _models(key: str, entry: Model, project: Project, known: Collection[str]) -> Iterator[Diagnostic]:
     for index, wanted in enumerate(entry.served(key)):
         path: tuple[PathKey, ...] = ("models", index) if entry.models else ("model",)
         if wanted in known:

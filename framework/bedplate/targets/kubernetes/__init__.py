@@ -68,7 +68,8 @@ def refuse(workload: Workload, environment: Environment) -> Iterator[Diagnostic]
     yield from _unmeasured(workload, environment, entry)
     if cluster.gateway is None:
         yield from _pods(workload, environment, entry)
-    yield from patches.check(workload, objects.of(workload, place(environment)), entry)
+    if workload.patches:
+        yield from patches.check(workload, objects.of(workload, place(environment)), entry)
 
 
 def base(workloads: Sequence[Workload], environment: Environment) -> Lowered:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 
 from bedplate.graph import Value
 from bedplate.spec.names import world_name
@@ -63,6 +64,7 @@ def selector(name: str) -> dict[str, Value]:
     return {"app.kubernetes.io/name": dns_name(name)}
 
 
+@cache
 def dns_name(*parts: str) -> str:
     """Parts joined as a DNS-1123 label, which ends with no -. One that is too long is cut, and gets a hash."""
     whole = "-".join(parts)
