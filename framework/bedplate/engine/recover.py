@@ -54,15 +54,11 @@ def _break_lock(session: Session, force: bool) -> Iterator[str]:
 
 def _settle(session: Session, stack: Stack, force: bool, say: Callable[[str], None]) -> Iterator[str]:
     locks = stack.state.locks()
-    for lock in locks:
-        _wait_for_engine(session, stack, lock, force, say)
-    if stack.state.locks():
-        _checked(session, stack, session.pulumi.call(stack.folder, "cancel", "--yes", stack.name))
-        yield f"{stack}: removed the engine's lock"
-    pending = stack.state.pending()
-    if not pending and not locks:
+    if not locks and not stack.state.pending():
         return
+    yield from _break_engine_lock(session, stack, locks, force, say)
     stack.state.forget()
+    pending = stack.state.pending()
     arguments = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack", stack.name]
     for operation in pending:
         resource = operation["resource"]
@@ -72,6 +68,17 @@ def _settle(session: Session, stack: Stack, force: bool, say: Callable[[str], No
         yield _told(stack, operation, found)
     say(f"{stack}: looking at the world")
     _checked(session, stack, session.pulumi.operate(stack.folder, *arguments))
+
+
+def _break_engine_lock(
+    session: Session, stack: Stack, locks: list[EngineLock], force: bool, say: Callable[[str], None]
+) -> Iterator[str]:
+    left = _wait_for_engine(session, stack, locks, force, say)
+    if left:
+        _checked(session, stack, session.pulumi.call(stack.folder, "cancel", "--yes", stack.name))
+        yield f"{stack}: removed the engine's lock: {left[0]}"
+    for lock in left:
+        session.pulumi.forget_run(lock.pid)
 
 
 def _checked(session: Session, stack: Stack, outcome: Outcome) -> None:
@@ -105,19 +112,26 @@ def _told(stack: Stack, operation: Mapping[str, Any], found: str | None) -> str:
 
 
 def _wait_for_engine(
-    session: Session, stack: Stack, lock: EngineLock, force: bool, say: Callable[[str], None]
-) -> None:
-    """An engine whose command was killed finishes what is under way by itself; it is not to be cut off."""
-    if lock.alive() is None and not force:
-        raise _unseen(f"{stack} is locked by {lock}")
+    session: Session, stack: Stack, locks: list[EngineLock], force: bool, say: Callable[[str], None]
+) -> list[EngineLock]:
+    """The locks whose engines are gone. One whose command was killed finishes what is under way by itself; it is
+    not to be cut off.
+    """
     deadline = time.monotonic() + WAIT_FOR_ENGINE_S
     said = False
-    while lock.alive():
+    while True:
+        unseen = next((lock for lock in locks if lock.alive() is None), None)
+        if unseen and not force:
+            raise _unseen(f"{stack} is locked by {unseen}")
+        alive = next((lock for lock in locks if lock.alive()), None)
+        if alive is None:
+            return locks
         if session.pulumi.interruption.requested:
-            raise Interrupted(f"{stack}: interrupted while an engine (pid {lock.pid}) still works")
+            raise Interrupted(f"{stack}: interrupted while an engine (pid {alive.pid}) still works")
         if time.monotonic() > deadline:
-            raise Locked(f"{stack}: an engine (pid {lock.pid}) still works", hint="wait, then recover again")
+            raise Locked(f"{stack}: an engine (pid {alive.pid}) still works", hint="wait, then recover again")
         if not said:
-            say(f"{stack}: waiting for an engine (pid {lock.pid}) to finish")
+            say(f"{stack}: waiting for an engine (pid {alive.pid}) to finish")
             said = True
         time.sleep(LOOK_EVERY_S)
+        locks = stack.state.locks()

@@ -63,7 +63,10 @@ class State(Protocol):
         """Operations that had begun when the engine was killed."""
 
     def locks(self) -> list[EngineLock]:
-        """The engine's own locks on it, as far as they can be seen: none, or one."""
+        """The engine's own locks on it: none, or one."""
+
+    def encryption(self) -> Mapping[str, Any]:
+        """What encrypts the secrets in it, in the engine's words; empty where nothing does."""
 
     def forget(self) -> None:
         """Called before the engine changes it: what was seen or recorded holds no more."""
@@ -149,6 +152,9 @@ class FileState:
         folder = self.folder / ".pulumi" / "locks" / "organization" / self.project / self.stack
         paths = sorted(folder.iterdir()) if folder.is_dir() else ()
         return [lock for path in paths if (lock := read_lock(path)) is not None]
+
+    def encryption(self) -> Mapping[str, Any]:
+        return self._deployment().get("secrets_providers") or {}
 
     def forget(self) -> None:
         self.record.forget()
