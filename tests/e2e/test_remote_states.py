@@ -126,7 +126,7 @@ def test_the_state_of_another_project_of_that_name_is_refused(
     ("changes", "spoil", "told", "cure"),
     [
         ({}, ("states-", "no-such-"), "its bucket does not exist", "make the bucket"),
-        ({}, ("127.0.0.1:", "127.0.0.1:1/?was="), "nothing listens there", "mend the endpoint"),
+        ({}, ("127.0.0.1:", "127.0.0.1:1/?was="), "nothing listens there", "mend state.backend"),
         ({"AWS_SECRET_ACCESS_KEY": ""}, ("", ""), "no credentials for it were found", "AWS_PROFILE"),
     ],
     ids=["no bucket", "no server", "no credentials"],
