@@ -87,22 +87,22 @@ def test_a_team_shares_a_state(make_user: Callable[..., UserProject], bucket: Bu
     third = clone(user, make_user("third"), without="no such file")
     assert third.run("plan", "--exit-code").code == 0
 
-    for project in (clone(user, make_user("stranger")), third):
-        project.environment["PULUMI_CONFIG_PASSPHRASE"] = "another"
-        refused = project.run("up", "--yes")
-        assert refused.code == 4
-        assert "the passphrase is wrong" in refused.err
-        assert "PULUMI_CONFIG_PASSPHRASE" in refused.err
-        del project.environment["PULUMI_CONFIG_PASSPHRASE"]
-        refused = project.run("plan")
-        assert refused.code == 4
-        assert "export PULUMI_CONFIG_PASSPHRASE=" in refused.err
+    stranger = clone(user, make_user("stranger"))
+    stranger.environment["PULUMI_CONFIG_PASSPHRASE"] = "another"
+    refused = stranger.run("up", "--yes")
+    assert refused.code == 4
+    assert "the passphrase is wrong" in refused.err
+    assert "export the PULUMI_CONFIG_PASSPHRASE that it was made with" in refused.err
+    del stranger.environment["PULUMI_CONFIG_PASSPHRASE"]
+    refused = stranger.run("plan")
+    assert refused.code == 4
+    assert "export PULUMI_CONFIG_PASSPHRASE=" in refused.err
 
     user.ok("destroy", "--yes")
     assert_nothing_left(user)
     assert resources(bucket) == []
     assert bucket.locks() == []
-    assert places_that_hold(CANARIES, bucket, user, other, third) == []
+    assert places_that_hold(CANARIES, bucket, user, other, third, stranger) == []
 
 
 def test_the_state_of_another_project_of_that_name_is_refused(
@@ -185,25 +185,40 @@ def test_recover_waits_for_the_engine_of_a_killed_command(user: UserProject, buc
     assert user.ask() == 6.0
 
 
-def test_the_lock_of_an_engine_elsewhere_is_broken_by_force_only(
-    make_user: Callable[..., UserProject], bucket: Bucket
+def test_the_lock_of_an_engine_that_nobody_sees_is_broken_by_force_only(
+    user: UserProject, bucket: Bucket
 ) -> None:
-    user = make_user()
+    """Its host has the name of this machine, which other machines have too."""
     user.ok("up", "--yes")
     user.model(factor=3.0)
-    for host in ("elsewhere", socket.gethostname()):  # a name that this machine is not the only one to have
-        bucket.write_lock("flights-models", "local", hostname=host, pid=2**22)
-        held_by = f"ada@{host}, pid {2**22}, since 2026-01-01T00:00:00Z"
-        for words in (["up", "--yes"], ["recover"]):
-            refused = user.run(*words)
-            assert refused.code == 5
-            assert held_by in refused.err
-        assert "bedplate recover --force" in refused.err
-        assert len(bucket.locks()) == 1
-        assert held_by in user.ok("recover", "--force").out
-        assert bucket.locks() == []
+    bucket.write_lock("flights-models", "local", hostname=socket.gethostname(), pid=2**22)
+    holder = f"an engine of ada@{socket.gethostname()}, pid {2**22}, since 2026-01-01T00:00:00Z"
+    refused = user.run("up", "--yes")
+    assert refused.code == 5
+    assert f"stack models of local is locked by {holder}" in refused.err
+    assert "run `bedplate recover`" in refused.err
+    refused = user.run("recover", "--json")
+    assert refused.code == 5
+    assert holder in refused.data["error"]["message"]
+    assert "bedplate recover --force" in refused.data["error"]["hint"]
+    assert len(bucket.locks()) == 1
+    assert holder in user.ok("recover", "--force").out
+    assert bucket.locks() == []
     user.ok("up", "--yes")
     assert user.ask() == 9.0
+
+
+def test_the_lock_of_an_engine_that_was_killed_while_it_made_a_stack_names_its_file(
+    user: UserProject, bucket: Bucket
+) -> None:
+    """The engine's own cancel wants a stack."""
+    bucket.write_lock("flights-models", "local")
+    refused = user.run("up", "--yes")
+    assert refused.code == 5
+    assert "an engine of ada@elsewhere, pid 77" in refused.err
+    assert (
+        f"delete s3://{bucket.name}/.pulumi/locks/organization/flights-models/local/one.json" in refused.err
+    )
 
 
 def test_a_key_service_encrypts_what_a_passphrase_does_not(

@@ -27,7 +27,7 @@ LOOK_EVERY_S = 0.2
 def recover(session: Session, *, force: bool, say: Callable[[str], None]) -> tuple[str, ...]:
     """Settles everything that a killed run left, and tells what that was. Raises Locked while it still runs.
 
-    `force`: also when the lock's holder is on another machine, where nobody can look whether it lives.
+    `force`: also where nobody here can see whether a lock's holder lives, such as on another machine.
     """
     lines = list(_break_lock(session, force))
     with locked(session.workspace, session.environment, "recover"):
