@@ -147,7 +147,10 @@ def test_a_backend_that_cannot_be_used_says_why(
 
 
 def test_an_engine_that_was_killed_is_recovered_from(user: UserProject, bucket: Bucket) -> None:
-    killed(user, "engine:up:create:Service:begun", "up", "--yes")
+    told = killed(user, "engine:up:create:Service:begun", "up", "--yes")
+    assert told.code == 4
+    assert "the engine was killed by signal 9" in told.err
+    assert "bedplate recover" in told.err
     [lock] = bucket.locks()
     assert lock["hostname"] == socket.gethostname()
     for words in (["plan"], ["up", "--yes"]):

@@ -167,6 +167,11 @@ def _raise_for(session: Session, stack: Stack, outcome: Outcome) -> None:
         raise Interrupted(
             f"{stack}: interrupted; what was done is recorded", hint="run the command again to go on"
         )
+    if outcome.code < 0:
+        raise EngineError(
+            f"{stack}: the engine was killed by signal {-outcome.code}; was there enough memory?",
+            hint="run `bedplate recover`, which looks what became of its work, then try again",
+        )
     told = _failures(stack, outcome)
     if told:
         raise ApplyFailed("\n".join(told), hint="what succeeded is recorded; mend this and run it again")
