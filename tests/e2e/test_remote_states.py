@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import shutil
+import signal
 import socket
 from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.e2e.faults import assert_nothing_left, held, killed
+from tests.e2e.faults import assert_nothing_left, held
 from tests.e2e.project import SPEC, UserProject
 from tests.e2e.test_secrets import SECRET, SPEC_WITH_KEY
 from tests.s3 import SECRET_KEY, Bucket, client
@@ -147,12 +150,14 @@ def test_a_backend_that_cannot_be_used_says_why(
 
 
 def test_an_engine_that_was_killed_is_recovered_from(user: UserProject, bucket: Bucket) -> None:
-    told = killed(user, "engine:up:create:Service:begun", "up", "--yes")
+    with held(user, "provider:create:Service:held", "up", "--yes") as (command, _until):
+        [lock] = bucket.locks()
+        assert lock["hostname"] == socket.gethostname()
+        os.kill(lock["pid"], signal.SIGKILL)
+        told = user.finish(command)
     assert told.code == 4
     assert "the engine was killed by signal 9" in told.err
     assert "bedplate recover" in told.err
-    [lock] = bucket.locks()
-    assert lock["hostname"] == socket.gethostname()
     for words in (["plan"], ["up", "--yes"]):
         refused = user.run(*words)
         assert refused.code == 5
@@ -172,8 +177,16 @@ def test_an_engine_that_was_killed_is_recovered_from(user: UserProject, bucket: 
     assert_nothing_left(user)
 
 
-def test_recover_waits_for_the_engine_of_a_killed_command(user: UserProject, bucket: Bucket) -> None:
+def test_a_team_mate_is_told_who_works_and_recover_waits_for_an_engine(
+    make_user: Callable[..., UserProject], bucket: Bucket
+) -> None:
+    user = make_user()
     with held(user, "provider:create:Service:held", "up", "--yes") as (command, until):
+        other = clone(user, make_user("clone"))
+        refused = other.run("up", "--yes")
+        assert refused.code == 5
+        assert f"is locked by an engine of {getpass.getuser()}@" in refused.err
+        assert f"pid {bucket.locks()[0]['pid']}" in refused.err
         command.kill()
         user.finish(command)
         recovering = user.start("recover")
