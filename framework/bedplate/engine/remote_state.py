@@ -16,7 +16,7 @@ import yaml
 from bedplate.engine.classify import classify
 from bedplate.engine.engine_lock import EngineLock, told_locks
 from bedplate.engine.pulumi import Outcome, Pulumi
-from bedplate.engine.state import NO_CHECKPOINT, Record
+from bedplate.engine.state import NO_CHECKPOINT, Record, unfinished
 from bedplate.errors import EngineError, StateError
 
 
@@ -45,7 +45,7 @@ class RemoteState:
         return list(self._deployment().get("resources") or ())
 
     def pending(self) -> list[Mapping[str, Any]]:
-        return list(self._deployment().get("pending_operations") or ())
+        return unfinished(self._deployment())
 
     def encryption(self) -> Mapping[str, Any]:
         return self._deployment().get("secrets_providers") or {}

@@ -39,6 +39,10 @@ class Facts:
 
 
 STACK_TYPE = "pulumi:pulumi:Stack"
+CREATING = "creating"
+UNREAD = "reading"
+"""Our own, of a resource that `recover` took into the state and did not come to read."""
+OURS = "bedplate:"
 IDENTITY = "bedplate-project"
 """The output of a stack that says whose it is."""
 
@@ -106,6 +110,16 @@ def outputs(state: State) -> Mapping[str, Any]:
     return {}
 
 
+def unfinished(deployment: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The engine's pending operations, and resources of ours that nobody has read: all of them have outputs."""
+    unread = (
+        {"type": UNREAD, "resource": resource}
+        for resource in deployment.get("resources") or ()
+        if resource["type"].startswith(OURS) and not resource.get("outputs")
+    )
+    return [*(deployment.get("pending_operations") or ()), *unread]
+
+
 @dataclass(frozen=True, slots=True)
 class FileState:
     """The files of one stack in the backend that lies in `folder`."""
@@ -146,7 +160,7 @@ class FileState:
         return list(self._deployment().get("resources") or ())
 
     def pending(self) -> list[Mapping[str, Any]]:
-        return list(self._deployment().get("pending_operations") or ())
+        return unfinished(self._deployment())
 
     def locks(self) -> list[EngineLock]:
         folder = self.folder / ".pulumi" / "locks" / "organization" / self.project / self.stack
