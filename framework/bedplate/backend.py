@@ -28,5 +28,15 @@ class Backend:
         return self.url is not None and self.folder is None
 
     @property
+    def is_service(self) -> bool:
+        """Whether it is Pulumi's own service, which keeps locks and encrypts secrets itself."""
+        return urlsplit(self.url or "").scheme in ("http", "https")
+
+    @property
+    def encrypts_with(self) -> str | None:
+        """The secrets provider of its stacks; None where the service decides."""
+        return self.secrets_provider or (None if self.is_service else PASSPHRASE_PROVIDER)
+
+    @property
     def takes_a_passphrase(self) -> bool:
-        return self.secrets_provider in (None, PASSPHRASE_PROVIDER)
+        return self.encrypts_with == PASSPHRASE_PROVIDER

@@ -59,6 +59,10 @@ class Workspace:
         return self.private / "state"
 
     @property
+    def engine_runs(self) -> Path:
+        return self.state / "bedplate" / "engines"
+
+    @property
     def pulumi_home(self) -> Path:
         return self.private / "pulumi"
 

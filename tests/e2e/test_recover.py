@@ -126,6 +126,22 @@ def test_interrupted_twice_it_stops_and_recover_looks_what_became_of_it(
     assert_nothing_left(project)
 
 
+def test_what_was_created_and_is_wanted_no_more_is_taken_away(project: UserProject) -> None:
+    """It is in no state but of a creation that was cut off."""
+    spec = (project.root / "bedplate.yaml").read_text()
+    project.ok("up", "--yes")
+    project.write(spec + "  other: {model: delay}\n")
+    with held(project, "provider:create:Service:held", "up", "--yes") as (command, _until):
+        [path] = (project.root / ".bedplate/state/.pulumi/locks/organization").rglob("*.json")
+        os.kill(json.loads(path.read_bytes())["pid"], signal.SIGKILL)
+        assert project.finish(command).code == 4
+    assert "serving.other: had been created as other@" in project.ok("recover").out
+    assert project.run("plan", "--exit-code").code == 0
+    project.write(spec)
+    assert "deleted serving.other" in project.ok("up", "--yes").out
+    assert_as_specified(project, FACTORS)
+
+
 def test_nothing_to_recover(project: UserProject) -> None:
     assert "nothing to recover" in project.ok("recover").out
     project.ok("up", "--yes")

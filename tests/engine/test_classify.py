@@ -11,8 +11,12 @@ LOCKED = """error: the stack is currently locked by 1 lock(s). Either wait for t
   file:///p/.bedplate/state/.pulumi/locks/organization/flights-serving/local/1.json: created by ada@box (pid 77) at 2026-01-01T00:00:00Z
 """  # noqa: E501
 
+CONFLICT = "error: [409] Conflict: Another update is currently in progress."
+
 RECORDED = [
     (LOCKED, Locked),
+    (CONFLICT, Locked),
+    ('error: unable to open bucket "s4://x": no driver', StateError),
     ("error: incorrect passphrase", EngineError),
     ('error: constructing secrets manager of type "passphrase": incorrect passphrase', EngineError),
     ("error: passphrase must be set with PULUMI_CONFIG_PASSPHRASE", EngineError),
@@ -32,5 +36,11 @@ def test_lock_names_its_holder() -> None:
     assert "ada@box, pid 77" in classify(LOCKED, what="stack serving of local").message
 
 
+def test_what_a_service_locks_only_the_engine_can_cancel() -> None:
+    assert "pulumi cancel" in str(classify(CONFLICT, what="stack x").hint)
+    assert "bedplate recover" in str(classify(LOCKED, what="stack x").hint)
+
+
 def test_unknown_words_are_passed_on() -> None:
-    assert "nobody has read" in classify(RECORDED[6][0], what="stack x").message
+    text = next(text for text, _ in RECORDED if "nobody has read" in text)
+    assert "nobody has read" in classify(text, what="stack x").message

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bedplate.backend import Backend
 from bedplate.engine.launchers import engine_environment
 from bedplate.engine.secrets import (
     create_once,
@@ -86,3 +87,29 @@ def test_the_passphrase_is_in_its_file_and_not_in_the_environment(workspace: Wor
     assert environment["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(passphrase)
     assert passphrase.read_text() not in environment.values()
     assert engine_environment(workspace) == environment
+
+
+@pytest.mark.parametrize(
+    ("backend", "needs_one"),
+    [
+        (Backend("s3://states"), True),
+        (Backend("file:///srv/state"), True),
+        (Backend("https://api.pulumi.com", "passphrase"), True),
+        (Backend("https://api.pulumi.com"), False),
+        (Backend("s3://states", "awskms://alias/bedplate"), False),
+    ],
+)
+def test_a_shared_state_takes_the_team_s_passphrase_where_it_takes_one(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, backend: Backend, needs_one: bool
+) -> None:
+    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    if needs_one:
+        with pytest.raises(EngineError, match="is not set") as refused:
+            engine_environment(workspace, backend)
+        assert "export PULUMI_CONFIG_PASSPHRASE=" in str(refused.value.hint)
+        monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "ours")
+    environment = engine_environment(workspace, backend)
+    assert environment.get("PULUMI_CONFIG_PASSPHRASE") == ("ours" if needs_one else None)
+    assert environment["PULUMI_BACKEND_URL"].startswith(str(backend.url))
+    assert not workspace.secrets.exists()

@@ -38,6 +38,7 @@ ONLY_MODELS = {
     "project/override-wrong",
     "project/target-missing",
     "project/secret-shaped-text",
+    "project/secret-in-the-address-of-a-state",
     "project/references-to-nothing",
     "kubernetes/patches-of-nothing",
     "project/defaults-removed",

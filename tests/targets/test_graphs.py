@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-import bedplate
+from bedplate.targets import kubernetes
 from tests.compiled import compiled
 from tests.spec.cases import Case, all_cases
 
 EXPECTED = "graph.json"
 CASES = [case for case in all_cases() if (case.folder / EXPECTED).exists()]
-TARGET = Path(str(bedplate.__path__[0])) / "targets" / "kubernetes"
+TARGET = Path(kubernetes.__file__).parent
 # How the target's source names an object: its API, then its kind.
 _OBJECT = re.compile(r'"((?:[a-z0-9.]+/)?[a-z0-9.]+/v[0-9][a-z0-9]*)",\s*"([A-Z][A-Za-z]+)"')
 

@@ -13,12 +13,13 @@ from bedplate.cli.project import open_applied
 @click.command("recover", short_help="clean up after a command that was killed")
 @options.environment
 @options.as_json
-@click.option("--force", is_flag=True, help="Also break a lock whose holder is on another machine.")
+@click.option("--force", is_flag=True, help="Also break a lock whose holder nobody here can see.")
 @click.pass_obj
 def command(folder: Path, environment: str, as_json: bool, force: bool) -> None:
     """Remove the locks of a command that was killed, and find out what became of what it was doing.
 
-    Refused while that command still runs. Afterwards `bedplate up` goes on where it stopped.
+    Refused while that command still runs, and where nobody here can see whether it does, such as on another
+    machine: --force is for who knows that it is gone. Afterwards `bedplate up` goes on where it stopped.
     """
     from bedplate.cli.up import interruptible
     from bedplate.engine.recover import recover

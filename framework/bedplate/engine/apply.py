@@ -19,7 +19,7 @@ from bedplate.engine.pulumi import Event, Outcome
 from bedplate.engine.session import LOOKS_AT_ONCE, Session, Stack, make_stacks, remove_stack
 from bedplate.engine.sources import pointed
 from bedplate.engine.state import NO_CHECKPOINT
-from bedplate.errors import ApplyFailed, Interrupted, Refused, StalePlan
+from bedplate.errors import ApplyFailed, EngineError, Interrupted, Refused, StalePlan
 
 OnStep = Callable[[Stack, Mapping[str, Any], str], None]
 """Told of every step of an apply: the stack, the step's metadata, and "begun", "done" or "failed"."""
@@ -175,6 +175,11 @@ def _raise_for(session: Session, stack: Stack, outcome: Outcome) -> None:
         raise Refused(
             f"protected, and would be deleted or replaced: {', '.join(protected)}",
             hint="take the protection out of the spec and run `bedplate up`; then make this change",
+        )
+    if outcome.code < 0:
+        raise EngineError(
+            f"{stack}: the engine was killed by signal {-outcome.code}; was there enough memory?",
+            hint="run `bedplate recover`, which looks what became of its work, then try again",
         )
     told = _failures(stack, outcome)
     if told:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
+from bedplate.engine.engine_lock import told_locks
+from bedplate.engine.unreachable import cause_of
 from bedplate.errors import ApplyFailed, EngineError, Interrupted, Locked, StateError
 
-_LOCK = re.compile(r"created by (?P<who>\S+) \(pid (?P<pid>\d+)\) at (?P<when>\S+)")
+_RECOVER = "wait for it to end; if it was killed, run `bedplate recover`"
+_CANCEL = "wait for it to end; if it was killed, run `pulumi cancel`"
 _STATE = (
     "unmarshalling checkpoint",
     "could not load deployment",
@@ -33,18 +34,19 @@ def classify(text: str, *, what: str) -> EngineError:
     """
     first = next((line for line in text.splitlines() if line.startswith("error:")), "")
     detail = first.removeprefix("error:").strip() or _last_line(text)
-    if "currently locked" in text:
-        held = _LOCK.search(text)
-        holder = f" by {held['who']}, pid {held['pid']}, since {held['when']}" if held else ""
-        return Locked(
-            f"{what} is locked{holder}",
-            hint="wait for it to end; if it was killed, run `bedplate recover`",
-        )
+    locks = told_locks(text)
+    if locks or "Another update is currently in progress" in text:
+        by = f" by {locks[0]}" if locks else ""
+        return Locked(f"{what} is locked{by}", hint=_RECOVER if locks else _CANCEL)
     if any(words in text for words in _PASSPHRASE):
         return EngineError(
             f"{what}: cannot decrypt the state: the passphrase is wrong or missing",
-            hint="restore .bedplate/secrets/passphrase, or the PULUMI_CONFIG_PASSPHRASE that made the state",
+            hint="export the PULUMI_CONFIG_PASSPHRASE that it was made with; "
+            "that of a state in .bedplate/state lies in .bedplate/secrets/passphrase",
         )
+    cause = cause_of(text)
+    if cause:
+        return StateError(f"{what}: the state cannot be reached: {cause.message}", hint=cause.cure)
     if any(words in text for words in _STATE):
         return StateError(f"{what}: the state cannot be read: {detail}")
     if "update canceled" in text or "canceled" in detail:

@@ -67,7 +67,7 @@ def engine_environment(workspace: Workspace, backend: Backend = Backend()) -> di
     ):
         raise EngineError(
             f"the passphrase of the state in {backend.url} is not set",
-            hint=f"export {PASSPHRASE_VARIABLE}=..., or {PASSPHRASE_FILE_VARIABLE}=FILE",
+            hint=f"export {PASSPHRASE_VARIABLE}=..., which the team shares, or {PASSPHRASE_FILE_VARIABLE}=FILE",
         )
     return {
         **environment,

@@ -87,17 +87,22 @@ class Interruption:
 
 @dataclass(frozen=True, slots=True)
 class Pulumi:
-    """The CLI at `path`, called with `environment` added to nothing: it is the whole environment."""
+    """The CLI at `path`, called with `environment` added to nothing: it is the whole environment.
+
+    In `runs` each engine that works is noted by its process id. What is left there was killed, and by that it
+    is known that a lock in a far place was its: the name of a host is shared by many machines.
+    """
 
     path: Path
     environment: Mapping[str, str]
     interruption: Interruption = field(default_factory=Interruption)
+    runs: Path | None = None
 
     def call(self, folder: Path, *arguments: str) -> Outcome:
         """A short command without events, such as `stack init`."""
         with self._started(folder, arguments) as process:
             text, _ = process.communicate()
-            self.interruption.forget(process)
+            self._ended(process)
         return Outcome(process.returncode, text)
 
     def operate(self, folder: Path, *arguments: str, on_event: OnEvent | None = None) -> Outcome:
@@ -113,7 +118,7 @@ class Pulumi:
                 self._started(folder, (*arguments, *common), sink) as process,
             ):
                 events = tuple(_follow(source, process, on_event, self.interruption))
-                self.interruption.forget(process)
+                self._ended(process)
             return Outcome(process.returncode, printed.read_text(errors="replace"), events)
 
     def _started(
@@ -132,7 +137,23 @@ class Pulumi:
             preexec_fn=partial(_finish_with_parent, os.getpid()),
         )
         self.interruption.watch(process)
+        if self.runs:
+            self.runs.mkdir(parents=True, exist_ok=True)
+            (self.runs / str(process.pid)).touch()
         return process
+
+    def _ended(self, process: subprocess.Popen[str]) -> None:
+        self.interruption.forget(process)
+        if process.wait() >= 0:
+            self.forget_run(process.pid)
+
+    def has_run(self, pid: int) -> bool:
+        """Whether this clone ran an engine of that id that was not seen to end."""
+        return self.runs is not None and (self.runs / str(pid)).exists()
+
+    def forget_run(self, pid: int) -> None:
+        if self.runs:
+            (self.runs / str(pid)).unlink(missing_ok=True)
 
 
 def _follow(

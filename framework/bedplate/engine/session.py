@@ -8,20 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-
-from bedplate.atomic import write_atomically
 from bedplate.backend import Backend
 from bedplate.compiler import Compiled, with_stacks
+from bedplate.engine.classify import classify
+from bedplate.engine.engine_lock import EngineLock, told_locks
 from bedplate.engine.identity import check_identity
 from bedplate.engine.install import find_engine
 from bedplate.engine.launchers import engine_environment, write_launchers
 from bedplate.engine.lock import holder, lock_path
 from bedplate.engine.pulumi import Interruption, Pulumi
-from bedplate.engine.remote_state import RemoteState
+from bedplate.engine.remote_state import RemoteState, stacks_at
 from bedplate.engine.secrets import fingerprint_key, fingerprints
 from bedplate.engine.sources import pointed, read_backend
 from bedplate.engine.stack_folder import compiled_before, remove_stack_folder, write_stack_folder
+from bedplate.engine.stack_settings import forget_salt, provider_of, restore_encryption
 from bedplate.engine.state import Facts, FileState, State, record_of, stacks_in
 from bedplate.errors import EngineError, Locked, StateError
 from bedplate.graph import Graph, Origin
@@ -59,6 +59,11 @@ class Stack:
     def name(self) -> str:
         """Pulumi's name of the stack: the environment's."""
         return self.graph.environment
+
+    @property
+    def settings(self) -> Path:
+        """The engine's own file for it."""
+        return self.folder / f"Pulumi.{self.name}.yaml"
 
     def __str__(self) -> str:
         return f"stack {self.key} of {self.graph.environment}"
@@ -98,7 +103,7 @@ class Session:
             for stack in self.live_stacks()
             for operation in stack.state.pending()
         ]
-        locks = [(stack, lock) for stack in self.live_stacks() for lock in stack.state.locks()]
+        locks = [(stack, lock) for stack in self.live_stacks() for lock in self._visible_locks(stack)]
         if not cut_off and not locks:
             return
         working = holder(lock_path(self.workspace, self.environment))
@@ -110,11 +115,20 @@ class Session:
                     f"{stack} is locked by {lock}",
                     hint="wait until it is done; if it was killed, run `bedplate recover`",
                 )
-        what = f" in the middle of: {', '.join(cut_off)}" if cut_off else f": {locks[0][1]} was killed"
+        what = f" in the middle of {', '.join(cut_off)}" if cut_off else ""
+        who = f": {locks[0][1]} was killed" if locks else ""
         raise Locked(
-            f"an earlier run was cut off{what}",
+            f"an earlier run was cut off{what}{who}",
             hint="run `bedplate recover`, which looks what became of it, then try again",
         )
+
+    def _visible_locks(self, stack: Stack) -> list[EngineLock]:
+        """A lock elsewhere is seen by trying to take it, which could refuse somebody's `up`: so that is done
+        only where somebody has it, or had. Where nobody looked, the engine itself refuses.
+        """
+        if self.backend.is_remote and not stack.state.pending():
+            return []
+        return stack.state.locks()
 
 
 def open_session(workspace: Workspace, compiled: Compiled) -> Session:
@@ -122,10 +136,11 @@ def open_session(workspace: Workspace, compiled: Compiled) -> Session:
     _refuse_what_nothing_applies(compiled)
     engine = find_engine()
     backend = compiled.backend
-    pulumi = Pulumi(engine.path, engine_environment(workspace, backend), Interruption())
+    runs = workspace.engine_runs if backend.is_remote else None
+    pulumi = Pulumi(engine.path, engine_environment(workspace, backend), Interruption(), runs)
     _refuse_to_leave_a_state(workspace, compiled, pulumi)
     now = compiled.graphs.keys()
-    compiled = with_stacks(compiled, _known_stacks(workspace, compiled))
+    compiled = with_stacks(compiled, _known_stacks(workspace, compiled, pulumi))
     stacks = tuple(
         replace(_stack(workspace, compiled, name, backend, pulumi), former=name not in now)
         for name in compiled.graphs
@@ -138,18 +153,21 @@ def open_session(workspace: Workspace, compiled: Compiled) -> Session:
     for stack, exists in zip(stacks, exist, strict=True):
         if stack.graph.resources or exists:
             write_stack_folder(workspace, stack.graph, stack.origins, compiled.files, backend)
+            _keep_encryption(stack, backend)
         elif stack.former:
             remove_stack_folder(workspace, stack.key, stack.name)
     versions = {"bedplate": __version__, "engine": engine.version}
     return Session(workspace, compiled.project, compiled.environment, stacks, backend, pulumi, versions)
 
 
-def _known_stacks(workspace: Workspace, compiled: Compiled) -> set[str]:
+def _known_stacks(workspace: Workspace, compiled: Compiled, pulumi: Pulumi) -> set[str]:
     """The stacks of this environment that somebody compiled or applied, whatever its sections' division is now."""
-    kept_stacks = stacks_in(
-        compiled.backend.folder or workspace.state, compiled.project, compiled.environment
-    )
-    return {*compiled_before(workspace, compiled.environment), *kept_stacks}
+    project, environment, backend = compiled.project, compiled.environment, compiled.backend
+    if backend.is_remote:
+        kept = stacks_at(pulumi, project, environment)
+    else:
+        kept = stacks_in(backend.folder or workspace.state, project, environment)
+    return {*compiled_before(workspace, environment), *kept}
 
 
 def _refuse_what_nothing_applies(compiled: Compiled) -> None:
@@ -183,6 +201,18 @@ def _refuse_to_leave_a_state(workspace: Workspace, compiled: Compiled, pulumi: P
             )
 
 
+def _keep_encryption(stack: Stack, backend: Backend) -> None:
+    """Raises StateError when the spec names another secrets provider than the one that the stack was made with."""
+    encryption = stack.state.encryption()
+    made, wanted = provider_of(encryption), backend.encrypts_with
+    if made and wanted and made.partition("?")[0] != wanted.partition("?")[0]:
+        raise StateError(
+            f"{stack}: its state is encrypted with {made}, and the spec names {wanted}",
+            hint="say the old one again, or change it with `pulumi stack change-secrets-provider`",
+        )
+    restore_encryption(stack.settings, encryption)
+
+
 def _place(backend: Backend) -> str:
     return backend.url or ".bedplate/state"
 
@@ -195,13 +225,16 @@ def make_stacks(session: Session, stacks: Sequence[Stack]) -> None:
 
 
 def _make_stack(session: Session, stack: Stack) -> None:
-    _forget_salt(stack.folder / f"Pulumi.{stack.name}.yaml")
+    forget_salt(stack.settings)
     provider = session.backend.secrets_provider
     encrypted = ("--secrets-provider", provider) if provider else ()
     made = session.pulumi.call(stack.folder, "stack", "init", stack.name, "--no-select", *encrypted)
     stack.state.forget()
     if not made.ok and "already exists" not in made.text:
-        raise EngineError(f"{stack}: cannot be made: {made.text.strip()}")
+        for lock in told_locks(made.text):  # which the engine only breaks where there is a stack
+            message = f"{stack} is locked by {lock}, which made or removed it"
+            raise Locked(message, hint=f"wait for it to end; if it was killed, delete {lock.file}")
+        raise classify(made.text, what=str(stack))
 
 
 def remove_stack(session: Session, stack: Stack) -> None:
@@ -214,16 +247,6 @@ def remove_stack(session: Session, stack: Stack) -> None:
         raise EngineError(f"{stack}: is empty, but its entry cannot be removed: {removed.text.strip()}")
     if stack.former:
         remove_stack_folder(session.workspace, stack.key, stack.name)
-
-
-def _forget_salt(config: Path) -> None:
-    """The salt of a state that is gone belongs to nothing, and the engine would go by it."""
-    try:
-        settings = yaml.safe_load(config.read_bytes()) or {}
-    except FileNotFoundError:
-        return
-    if settings.pop("encryptionsalt", None) is not None:
-        write_atomically(config, yaml.safe_dump(settings) if settings else "")
 
 
 def _forget_old_logs(workspace: Workspace) -> None:
@@ -242,5 +265,5 @@ def _state(workspace: Workspace, compiled: Compiled, section: str, backend: Back
     project, stack = f"{compiled.project}-{section}", compiled.environment
     record = record_of(workspace, project, stack)
     if backend.is_remote:
-        return RemoteState(pulumi, project, stack, record)
+        return RemoteState(pulumi, project, stack, record, asks_for_locks=not backend.is_service)
     return FileState(backend.folder or workspace.state, project, stack, record)

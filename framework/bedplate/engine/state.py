@@ -40,6 +40,10 @@ class Facts:
 
 
 STACK_TYPE = "pulumi:pulumi:Stack"
+CREATING = "creating"
+UNREAD = "reading"
+"""Our own, of a resource that `recover` took into the state and did not come to read."""
+OURS = "bedplate:"
 IDENTITY = "bedplate-project"
 """The output of a stack that says whose it is."""
 
@@ -64,7 +68,10 @@ class State(Protocol):
         """Operations that had begun when the engine was killed."""
 
     def locks(self) -> list[EngineLock]:
-        """The engine's own locks on it, as far as they can be seen: none, or one."""
+        """The engine's own locks on it: none, or one."""
+
+    def encryption(self) -> Mapping[str, Any]:
+        """What encrypts the secrets in it, in the engine's words; empty where nothing does."""
 
     def forget(self) -> None:
         """Called before the engine changes it: what was seen or recorded holds no more."""
@@ -110,6 +117,16 @@ def stacks_in(folder: Path, project: str, environment: str) -> list[str]:
     return [path.parent.name.removeprefix(f"{project}-") for path in found]
 
 
+def unfinished(deployment: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The engine's pending operations, and resources of ours that nobody has read: all of them have outputs."""
+    unread = (
+        {"type": UNREAD, "resource": resource}
+        for resource in deployment.get("resources") or ()
+        if resource["type"].startswith(OURS) and not resource.get("outputs")
+    )
+    return [*(deployment.get("pending_operations") or ()), *unread]
+
+
 @dataclass(frozen=True, slots=True)
 class FileState:
     """The files of one stack in the backend that lies in `folder`."""
@@ -150,12 +167,15 @@ class FileState:
         return list(self._deployment().get("resources") or ())
 
     def pending(self) -> list[Mapping[str, Any]]:
-        return list(self._deployment().get("pending_operations") or ())
+        return unfinished(self._deployment())
 
     def locks(self) -> list[EngineLock]:
         folder = self.folder / ".pulumi" / "locks" / "organization" / self.project / self.stack
         paths = sorted(folder.iterdir()) if folder.is_dir() else ()
         return [lock for path in paths if (lock := read_lock(path)) is not None]
+
+    def encryption(self) -> Mapping[str, Any]:
+        return self._deployment().get("secrets_providers") or {}
 
     def forget(self) -> None:
         self.record.forget()

@@ -163,15 +163,19 @@ class State(SpecModel):
 
     backend: TextValue | None = optional(
         None,
-        "The address of Pulumi's backend.",
+        "The address of Pulumi's backend, passed on as it is: s3:// and file:// are tested with bedplate, others such "
+        "as gs://, azblob:// or https://api.pulumi.com are not. Credentials come from the environment.",
         "s3://acme-pulumi-state",
         absent="files in .bedplate/state.",
     )
     secrets_provider: TextValue | None = optional(
         None,
-        "What encrypts secrets in the state.",
+        "What encrypts secrets in the state, passed on to Pulumi as it is: passphrase and awskms:// are tested with "
+        "bedplate, others such as gcpkms://, azurekeyvault:// or hashivault:// are not. A team without a shared "
+        "passphrase also shares BEDPLATE_FINGERPRINT_KEY.",
         "awskms://alias/bedplate",
-        absent="a passphrase: of the project's own state in .bedplate/secrets, else given as PULUMI_CONFIG_PASSPHRASE.",
+        absent="a passphrase, of the project's own state in .bedplate/secrets, else PULUMI_CONFIG_PASSPHRASE; "
+        "Pulumi Cloud has its own.",
     )
 
 

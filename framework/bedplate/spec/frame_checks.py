@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from bedplate.diagnostics import Diagnostic, PathKey, meant_or
-from bedplate.secret_shapes import has_credentials
+from bedplate.secret_shapes import has_credentials, names_a_secret
 from bedplate.sections import SECTIONS
 from bedplate.spec.environments import LOCAL, ROOT
 from bedplate.spec.frame import EnvironmentSpec
@@ -15,6 +15,10 @@ from bedplate.spec.grammar import entries
 from bedplate.spec.names import is_name
 from bedplate.spec.secrets import SECRET_IN_SPEC
 from bedplate.spec.tree import Map, Scalar, Seq, at, find, is_null
+
+_FROM_ENVIRONMENT = (
+    "leave it out: Pulumi takes it from the environment, such as PGPASSWORD, AWS_SECRET_ACCESS_KEY"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,13 @@ class FrameChecks:
         backend = spec.state.backend if spec.state else None
         if backend is None or "${" in backend:
             return
-        parts = urlsplit(backend)
+        parts = _parts(backend)
         path = (ROOT, name, "state", "backend")
-        if has_credentials(backend):
+        if has_credentials(backend) or any(
+            names_a_secret(key) or key == "sig" for key in parse_qs(parts.query)
+        ):
             message = f"this address holds credentials, and {SECRET_IN_SPEC}"
-            yield self.found(
-                "BP110", message, path, "Pulumi finds them in the cloud's own variables and files"
-            )
+            yield self.found("BP110", message, path, _FROM_ENVIRONMENT)
         elif not parts.scheme:
             hint = "such as s3://BUCKET, gs://BUCKET, file:///absolute/path or https://api.pulumi.com"
             yield self.found("BP120", f"{backend} is no address of a backend", path, hint)
@@ -100,3 +104,11 @@ class FrameChecks:
         self, code: str, message: str, path: tuple[PathKey, ...], hint: str, at_key: bool = False
     ) -> Diagnostic:
         return Diagnostic(code, message, path, find(self.tree, path, at_key=at_key).span(), hint)
+
+
+def _parts(address: str) -> SplitResult:
+    """Those of an address; of what is none, no scheme."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return SplitResult("", "", address, "", "")

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-import bedplate
+from bedplate.runtime import server
 from tests.compiled import compiled
 from tests.spec.cases import ROOT, Case
 
-COUNTING = Path(str(bedplate.__path__[0])) / "runtime" / "server" / "metrics.py"
+COUNTING = Path(server.__file__).with_name("metrics.py")
 # Of the target that Prometheus scrapes, whoever it is; of the series itself, the answer's code.
 ALWAYS = {"namespace", "code"}
 
