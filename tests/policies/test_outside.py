@@ -25,7 +25,9 @@ def test_code_outside_of_the_project_does_not_run(linked: str, tmp_path: Path) -
 
     assert (found, trace.exists()) == ((), False)
     assert [told.message for told in problems] == [
-        "policies leads outside the project" if linked == "policies" else "policies/rule.py leads outside the project"
+        "policies leads outside the project"
+        if linked == "policies"
+        else "policies/rule.py leads outside the project"
     ]
 
 
