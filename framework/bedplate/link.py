@@ -47,4 +47,8 @@ def _linked(workload: Workload, versions: Mapping[str, ServedModel]) -> Workload
     if not isinstance(workload, Service):
         return workload
     models = tuple(versions[m.key] if isinstance(m, ModelRef) else m for m in workload.models)
-    return replace(workload, models=models)
+    tests = tuple(
+        replace(test, model=versions[test.model.key]) if isinstance(test.model, ModelRef) else test
+        for test in workload.tests
+    )
+    return replace(workload, models=models, tests=tests)

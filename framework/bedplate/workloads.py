@@ -46,6 +46,20 @@ class ServedModel:
 
 
 @dataclass(frozen=True, slots=True)
+class GoldenTest:
+    """A request that a model is sent before it serves, and the answer that it must give; both are JSON texts.
+
+    `source` is the request's file, to name it by. `tolerance` is relative to the expected numbers.
+    """
+
+    model: ModelRef | ServedModel
+    source: str
+    request: str
+    expect: str
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
 class Slo:
     """Service level objectives: 95th percentile of latency in seconds, and share of failed requests."""
 
@@ -151,6 +165,7 @@ class Service:
     host: str | None = None
     tls: SecretRef | None = None
     api_key: SecretRef | None = None
+    tests: tuple[GoldenTest, ...] = ()
     patches: tuple[Patch, ...] = ()
 
 

@@ -8,6 +8,7 @@ from bedplate.diagnostics import Diagnostic, PathKey
 from bedplate.graph import Ref, Resource, Value
 from bedplate.local_ports import FIRST, LAST
 from bedplate.spec.project import Environment
+from bedplate.targets.golden import golden
 from bedplate.targets.lowered import Lowered
 from bedplate.targets.refusals import cannot, no_use
 from bedplate.workloads import Artifact, ServedModel, Service, Workload
@@ -119,6 +120,8 @@ def _service(service: Service, environment: Environment) -> Lowered:
         properties["slo_p95_s"] = service.slo.p95_s
     if service.api_key is not None:
         properties["api_key"] = service.api_key
+    if service.tests:
+        properties["tests"] = tuple(golden(test) for test in service.tests)
     resource = Resource(name=service.name, type="bedplate:local:Service", properties=properties)
     return Lowered(
         (resource,),

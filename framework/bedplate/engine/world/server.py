@@ -64,6 +64,17 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class Golden:
+    """A request that a model is sent before it serves, and the answer that it must give; both are JSON texts."""
+
+    model: str
+    source: str
+    request: str
+    expect: str
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceInputs:
     """What a graph says of a service."""
 
@@ -78,6 +89,7 @@ class ServiceInputs:
     port: int | None = None
     slo_p95_s: float | None = None
     api_key: Secret | None = None
+    tests: tuple[Golden, ...] = ()
     state: str = "running"
 
     @classmethod
@@ -105,7 +117,7 @@ class ServiceInputs:
 
     def data(self) -> dict[str, Json]:
         """As the graph gave them."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        return {key: value for key, value in asdict(self).items() if value is not None and value != ()}
 
 
 class ServiceFiles:
@@ -151,6 +163,8 @@ def render(
         config["memory_bytes"] = inputs.memory_bytes
     if inputs.slo_p95_s is not None:
         config["slo_p95_s"] = inputs.slo_p95_s
+    if inputs.tests:
+        config["tests"] = [asdict(test) for test in inputs.tests]
     if auth is not None:
         config["auth"] = dict(auth)
     return config

@@ -24,6 +24,20 @@ class ModelFile:
 
 
 @dataclass(frozen=True)
+class Golden:
+    """A request that a model is sent before it serves, and the answer it must give; both are JSON texts.
+
+    `source` names it; `tolerance` is how far numbers may be off, relative to the expected one.
+    """
+
+    model: str
+    source: str
+    request: str
+    expect: str
+    tolerance: float
+
+
+@dataclass(frozen=True)
 class Limits:
     body_bytes: int
     in_flight: int
@@ -57,6 +71,7 @@ class Config:
     limits: Limits
     timeouts: Timeouts
     api_key: ApiKey | None
+    tests: tuple[Golden, ...] = ()
 
 
 class _Table:
@@ -92,6 +107,12 @@ class _Table:
         value = self.take(name)
         if type(value) not in (int, float) or not 0 < value < float("inf"):  # type: ignore[operator]
             raise ConfigError(f"{self._path(name)}: expected a positive number of seconds")
+        return float(value)  # type: ignore[arg-type]
+
+    def share(self, name: str) -> float:
+        value = self.take(name)
+        if type(value) not in (int, float) or not 0 <= value <= 1:  # type: ignore[operator]
+            raise ConfigError(f"{self._path(name)}: expected a number from 0 to 1")
         return float(value)  # type: ignore[arg-type]
 
     def table(self, name: str) -> _Table:
@@ -139,6 +160,7 @@ def parse(text: str) -> Config:
         limits=_limits(top.table("limits")),
         timeouts=_timeouts(top.table("timeouts")),
         api_key=top.optional("auth", lambda name: _api_key(top.table(name))),
+        tests=top.optional("tests", lambda name: _tests(top.take(name))) or (),
     )
     top.close()
     return config
@@ -159,6 +181,24 @@ def _models(value: object) -> tuple[ModelFile, ...]:
     if len(known) != len(models):
         raise ConfigError("models: a model and version are listed twice")
     return models
+
+
+def _tests(value: object) -> tuple[Golden, ...]:
+    if not isinstance(value, list):
+        raise ConfigError("tests: expected a list")
+    return tuple(_test(_Table(entry, f"tests[{index}]")) for index, entry in enumerate(value))
+
+
+def _test(table: _Table) -> Golden:
+    test = Golden(
+        table.text("model"),
+        table.text("source"),
+        table.text("request"),
+        table.text("expect"),
+        table.share("tolerance"),
+    )
+    table.close()
+    return test
 
 
 def _model(table: _Table) -> ModelFile:

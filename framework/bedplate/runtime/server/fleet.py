@@ -153,27 +153,35 @@ class Fleet:
             return None
 
     async def _slot(self, worker: Child | None) -> None:
-        pause = _Pause()
+        pause, before = _Pause(), None  # a failed one answers until its successor has its verdict
         while not self._stopping.is_set():
             pause.started()
             worker = worker or await self._started()
             if worker is None:
                 await self._rest(pause.take())
                 continue
-            if self._answers_early():
+            if before is None and self._answers_early():
                 worker.accept()
             failed = await self._judge(worker)
-            if failed:
-                await self._rest(
-                    pause.take()
-                )  # the failed one stays meanwhile, to answer that it is not ready
-                worker.drain(ending=False, accept_s=0.0)
-            end = await worker.exited
-            self.workers.remove(worker)
-            if not failed and not self._stopping.is_set():
-                self._losses.add(end)
+            if before is not None:
+                await self._retire(before)
+            before = worker if failed else None
+            if not failed:
+                end = await worker.exited
+                self.workers.remove(worker)
+                if not self._stopping.is_set():
+                    self._losses.add(end)
+            if not self._stopping.is_set():
                 await self._rest(pause.take())
             worker = None
+        if before is not None:
+            await self._retire(before)
+
+    async def _retire(self, worker: Child) -> None:
+        if not self._stopping.is_set():  # else it was told how to end
+            worker.drain(ending=False, accept_s=0.0)
+        await worker.exited
+        self.workers.remove(worker)
 
     async def _judge(self, worker: Child) -> bool:
         """Wait for a worker's verdict; whether it is up but failed."""

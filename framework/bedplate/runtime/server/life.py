@@ -8,16 +8,17 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from bedplate.runtime.server import model, pages
-from bedplate.runtime.server.config import Config
+from bedplate.runtime.server import golden, model, pages
+from bedplate.runtime.server.config import Config, ModelFile
 from bedplate.runtime.server.connections import Connections
 from bedplate.runtime.server.front import Front
 from bedplate.runtime.server.metrics import Metrics
-from bedplate.runtime.server.model import Model
+from bedplate.runtime.server.model import RUN_ERRORS, Model
 from bedplate.runtime.server.readiness import Readiness
 from bedplate.runtime.server.runner import Runner
 
 _COLLECT_AFTER = 100_000  # objects
+_RUN_ERRORS: tuple[type[Exception], ...] = (MemoryError, *RUN_ERRORS)
 
 
 class Life:
@@ -38,12 +39,13 @@ class Life:
         self.ended = asyncio.Event()
 
     async def _load(self) -> None:
-        try:
-            loaded = await asyncio.to_thread(_load_all, self._config)
-        except model.NotLoadable as error:
-            self._report("failed", reason=str(error))
-            return
+        loaded, reasons = await asyncio.to_thread(_load_all, self._config)
         self._readiness.loaded(loaded)
+        if reasons:
+            if loaded:
+                self._connections.loaded()
+            self._report("failed", reason="; ".join(reasons))
+            return
         # A request's lists are many and never cyclic: looking through them made parsing 8 times slower.
         gc.freeze()
         gc.set_threshold(_COLLECT_AFTER)
@@ -70,5 +72,26 @@ class Life:
         self.ended.set()
 
 
-def _load_all(config: Config) -> dict[tuple[str, str], Model]:
-    return {(file.name, file.version): model.load(file, config) for file in config.models}
+def _load_all(config: Config) -> tuple[dict[tuple[str, str], Model], list[str]]:
+    """The models that can be served, and why each of the others cannot."""
+    loaded, reasons = {}, []
+    for file in config.models:
+        try:
+            loaded[file.name, file.version] = _proven(file, config)
+        except model.NotLoadable as error:
+            reasons.append(str(error))
+    return loaded, reasons
+
+
+def _proven(file: ModelFile, config: Config) -> Model:
+    """A loaded model that gives the answers of its tests; raises NotLoadable."""
+    loaded = model.load(file, config)
+    for test in config.tests:
+        if test.model == file.name:
+            try:
+                golden.prove(loaded, test, config.limits)
+            except golden.NotAsExpected as error:
+                raise model.not_loadable(file, str(error)) from error
+            except _RUN_ERRORS as error:
+                raise model.not_loadable(file, f"the test {test.source} fails: {error}") from error
+    return loaded

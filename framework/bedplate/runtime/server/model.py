@@ -119,13 +119,13 @@ def load(file: ModelFile, config: Config) -> Model:
         model = Model(file, session)
         model.warm_up()
     except MemoryError as error:
-        raise NotLoadable(_named(file, f"does not fit into memory ({_memory(config)})")) from error
+        raise not_loadable(file, f"does not fit into memory ({_memory(config)})") from error
     except OSError as error:
-        raise NotLoadable(_named(file, f"cannot be read: {error.strerror}")) from error
+        raise not_loadable(file, f"cannot be read: {error.strerror}") from error
     except (onnx_file.NotLoadable, NotLoadable) as error:
-        raise NotLoadable(_named(file, str(error))) from error
+        raise not_loadable(file, str(error)) from error
     except RUN_ERRORS as error:
-        raise NotLoadable(_named(file, _because(error, config))) from error
+        raise not_loadable(file, _because(error, config)) from error
     return model
 
 
@@ -140,8 +140,9 @@ def _memory(config: Config) -> str:
     return f"the limit is {config.memory_bytes} bytes" if config.memory_bytes else "no limit is set"
 
 
-def _named(file: ModelFile, reason: str) -> str:
-    return one_line(f"model {file.name} version {file.version}: {reason}")
+def not_loadable(file: ModelFile, reason: str) -> NotLoadable:
+    """Why a model cannot be served, with the model's name before it."""
+    return NotLoadable(one_line(f"model {file.name} version {file.version}: {reason}"))
 
 
 def _read(file: ModelFile, memory_bytes: int | None) -> bytes:

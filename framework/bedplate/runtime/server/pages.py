@@ -80,11 +80,9 @@ def _metadata(app: FastAPI, config: Config, readiness: Readiness) -> None:
     @app.get("/v2/models/{name}/ready")
     @app.get("/v2/models/{name}/versions/{version}/ready")
     async def model_ready(name: str, version: str | None = None) -> Response:
-        _known(readiness, name, version)
-        body: dict[str, object] = {"name": name, "ready": readiness.ready}
-        return _probe(
-            body if readiness.ready else {**body, "error": "the model is not ready"}, readiness.ready
-        )
+        good = readiness.serves(_known(readiness, name, version))
+        body: dict[str, object] = {"name": name, "ready": good}
+        return _probe(body if good else {**body, "error": "the model is not ready"}, good)
 
 
 def _known(readiness: Readiness, name: str, version: str | None) -> tuple[str, str]:

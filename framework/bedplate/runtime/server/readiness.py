@@ -20,7 +20,7 @@ class Readiness:
 
     @property
     def ready(self) -> bool:
-        return bool(self._loaded) and not self._ending
+        return len(self._loaded) == len(self._known) and not self._ending
 
     @property
     def known(self) -> tuple[tuple[str, str], ...]:
@@ -28,7 +28,7 @@ class Readiness:
 
     @property
     def models(self) -> Mapping[tuple[str, str], Model]:
-        """The loaded models; all of the configuration's or none."""
+        """The loaded models; one that cannot be loaded does not take the others away."""
         return self._loaded
 
     def find(self, name: str, version: str | None) -> tuple[str, str] | None:
@@ -38,6 +38,10 @@ class Readiness:
 
     def versions(self, name: str) -> list[str]:
         return [version for known, version in self._known if known == name]
+
+    def serves(self, pair: tuple[str, str]) -> bool:
+        """Whether a model should be asked."""
+        return pair in self._loaded and not self._ending
 
     def loaded(self, models: Mapping[tuple[str, str], Model]) -> None:
         self._loaded = models

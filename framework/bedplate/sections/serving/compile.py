@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from bedplate.graph import Json, SecretRef
 from bedplate.sections.models import version_of
-from bedplate.sections.serving import model
+from bedplate.sections.serving import golden, model
 from bedplate.sections.serving.gates import objectives, requests_to_tell
 from bedplate.sections.serving.model import CONTAINER, Model
 from bedplate.spec.names import world_name
@@ -64,6 +64,7 @@ def _service(key: str, entry: Model, project: Project) -> Service:
         host=expose.host,
         tls=SecretRef(expose.tls.secret) if expose.tls else None,
         api_key=expose.auth.api_key,
+        tests=() if entry.runtime == CONTAINER else tuple(golden.compiled(key, entry, project)),
         patches=tuple(
             Patch(index, patch.kind, patch.name, cast(Mapping[str, Json], patch.patch))
             for index, patch in enumerate(entry.kubernetes.patches)

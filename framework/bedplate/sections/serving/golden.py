@@ -6,6 +6,7 @@ names, datatypes, shapes, and how much data there is.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING
@@ -15,13 +16,15 @@ from bedplate.graph import Json
 from bedplate.inputs import JsonContent, Needed, NotJson
 from bedplate.sections.models import KEY as MODELS
 from bedplate.sections.models import version_of
-from bedplate.sections.serving.model import Model, Test
+from bedplate.sections.serving.model import CONTAINER, Model, Test
 from bedplate.signature import Signature, Tensor
+from bedplate.workloads import GoldenTest, ModelRef
 
 if TYPE_CHECKING:
     from bedplate.spec.project import Project
 
 KEY = "serving"
+_BYTES = 64 * 1024
 
 
 def files(entries: Mapping[str, Model]) -> Iterator[Needed]:
@@ -36,6 +39,8 @@ def files(entries: Mapping[str, Model]) -> Iterator[Needed]:
 def check(key: str, entry: Model, project: Project) -> Iterator[Diagnostic]:
     """Files that are no JSON, tests of no model, requests and answers that its signature does not know."""
     served = entry.served(key)
+    if entry.runtime != CONTAINER and served:
+        yield from _sizes(key, entry, project)
     for index, test in enumerate(entry.tests):
         path: tuple[PathKey, ...] = ("tests", index)
         model = test.model or (served[0] if len(served) == 1 else None)
@@ -54,6 +59,29 @@ def check(key: str, entry: Model, project: Project) -> Iterator[Diagnostic]:
         if isinstance(answer, JsonContent):
             for wrong in _answer(answer.value, signature):
                 yield _misfit("BP224", f"{test.expect} is no answer of {model}", wrong, (*path, "expect"))
+
+
+def compiled(key: str, entry: Model, project: Project) -> Iterator[GoldenTest]:
+    """What a server sends its models before they serve. In which `check` found nothing."""
+    served = entry.served(key)
+    for test in entry.tests:
+        request, expect = (_content(path, project) for path in (test.request, test.expect))
+        if isinstance(request, JsonContent) and isinstance(expect, JsonContent):
+            model = test.model or served[0]
+            asked, answered = (json.dumps(body.value, sort_keys=True) for body in (request, expect))
+            yield GoldenTest(ModelRef(model), test.request, asked, answered, float(test.tolerance))
+
+
+def _sizes(key: str, entry: Model, project: Project) -> Iterator[Diagnostic]:
+    """They are part of the server's configuration, which a pod gets as a variable."""
+    size = sum(len(test.request) + len(test.expect) for test in compiled(key, entry, project))
+    if size > _BYTES:
+        yield Diagnostic(
+            "BP231",
+            f"the tests are {size:,} bytes of JSON, and a server takes {_BYTES:,} at most",
+            ("tests",),
+            help="ask for fewer rows: a few are enough to tell whether it is the right model",
+        )
 
 
 def _misnamed(model: str | None, served: Sequence[str], project: Project) -> bool:

@@ -10,6 +10,7 @@ import hashlib
 import json
 
 from bedplate.graph import SecretRef, Value
+from bedplate.targets.golden import golden
 from bedplate.targets.kubernetes.names import Place, dns_name, selector
 from bedplate.workloads import ServedModel, Service
 
@@ -178,6 +179,8 @@ def config(service: Service) -> str:
     }
     if service.slo.p95_s is not None:
         told["slo_p95_s"] = service.slo.p95_s
+    if service.tests:
+        told["tests"] = [golden(test) for test in service.tests]
     if service.api_key is not None:
         told["auth"] = {"api_key_file": f"{_SECRETS}/api-key"}
     text = json.dumps(told, sort_keys=True)

@@ -26,6 +26,14 @@ _MODEL: Final = {
     "properties": {key: {"type": "string"} for key in ("name", "version", "sha256")},
     "required": ["name", "version", "sha256"],
 }
+_TEST: Final = {
+    "type": "object",
+    "properties": {
+        **{key: {"type": "string"} for key in ("model", "source", "request", "expect")},
+        "tolerance": {"type": "number"},
+    },
+    "required": ["model", "source", "request", "expect", "tolerance"],
+}
 _TIMEOUTS: Final = {"type": "object", "additionalProperties": {"type": "integer"}}
 
 
@@ -52,6 +60,7 @@ class Service:
         "api_key": Property(
             {"type": "object"}, required=False, words="API key", because="the secret or its value changed"
         ),
+        "tests": Property({"type": "array", "items": _TEST}, required=False, words="tests"),
         "timeouts": Property(_TIMEOUTS, words="timeouts"),
         "state": Property({"type": "string"}, words="state", because="it was found so in the world"),
     }
