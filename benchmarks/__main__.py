@@ -29,6 +29,7 @@ MEASURES: dict[str, Callable[[Path, int], Iterator[Figure]]] = {
     "remembering": language.remembering,
     "creating": engine.creating,
     "changing_nothing": engine.changing_nothing,
+    "dividing": engine.dividing,
 }
 
 
@@ -49,7 +50,7 @@ def _ratios(comparisons: Sequence[Comparison]) -> Iterator[str]:
         a, b = (sorted(pair[i] for pair in c.pairs)[len(c.pairs) // 2] for i in (0, 1))
         low, high = c.ratios[0], c.ratios[-1]
         rows.append(
-            f"| {c.name} | {c.a} | {c.b} | {a:.2f} {unit} | {b:.2f} {unit} "
+            f"| {c.name} | {c.a} | {c.b} | {a:.2g} {unit} | {b:.2g} {unit} "
             f"| **{c.ratio:.2f}** ({low:.2f} to {high:.2f}, {len(c.pairs)} pairs) | {c.limit:g} |"
         )
     if comparisons:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from benchmarks.measure import Comparison, Cost, compare
 from benchmarks.project import fleet_of_models, one_service
 
 RESOURCES = 250
+MANY, SHARDS, FEW = 2000, 8, 200
 
 
 def creating(folder: Path, pairs: int) -> Iterator[Comparison]:
@@ -34,6 +36,26 @@ def creating(folder: Path, pairs: int) -> Iterator[Comparison]:
         figure="wall_s",
         limit=1.15,
         pairs=pairs,
+    )
+
+
+def dividing(folder: Path, pairs: int) -> Iterator[Comparison]:
+    """What one resource costs of many in several stacks, beside one of few in one stack."""
+
+    def one_of(count: int, shards: int) -> Cost:
+        root = folder / str(count)
+        shutil.rmtree(root, ignore_errors=True)
+        project = fleet_of_models(root, count)
+        project.run("shards", f"models={shards}", "--yes")
+        return project.run("up", "--yes") / count
+
+    yield compare(
+        f"one resource of {MANY:,} in {SHARDS} stacks",
+        (f"bedplate up --yes of {MANY:,}, by {MANY:,}", lambda: one_of(MANY, SHARDS)),
+        (f"bedplate up --yes of {FEW}, by {FEW}", lambda: one_of(FEW, 1)),
+        figure="wall_s",
+        limit=1.5,
+        pairs=-(-pairs // 2),
     )
 
 

@@ -31,6 +31,9 @@ class Cost:
     def __sub__(self, other: Cost) -> Cost:
         return Cost(self.wall_s - other.wall_s, self.cpu_s - other.cpu_s)
 
+    def __truediv__(self, parts: int) -> Cost:
+        return Cost(self.wall_s / parts, self.cpu_s / parts)
+
 
 @dataclass(frozen=True)
 class Comparison:

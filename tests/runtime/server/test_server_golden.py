@@ -59,7 +59,7 @@ def test_one_that_does_not_is_named_with_the_difference(
 ) -> None:
     server = serve(tests=tests)
     server.start()
-    reason = until(lambda: server.status().get("error"))
+    reason = str(until(lambda: server.status().get("error")))
     assert "model classifier version 1: the test tests/row.json" in reason
     assert said in reason
     assert server.client.get("/v2/health/ready").status_code == 503
@@ -79,7 +79,7 @@ def test_a_model_that_fails_is_named_and_the_others_serve(serve: Serve, zoo: dic
     broken = {**entry("pair", zoo["pair"]), "sha256": "0" * 64}
     server = serve(models=[entry("classifier", zoo["classifier"]), broken])
     server.start()
-    reason = until(lambda: server.status().get("error"))
+    reason = str(until(lambda: server.status().get("error")))
     assert reason.startswith("model pair version 1: has SHA-256")
     assert "classifier" not in reason
 
