@@ -285,7 +285,7 @@ class Model(Entry):
     )
     tests: tuple[Test, ...] = optional(
         (),
-        "Requests and the answers that they must get. What the model takes and gives is compared; nothing is sent yet.",
+        "Requests and the answers that they must get: every version of a model is asked before it serves anybody.",
         "[{request: tests/late.json, expect: tests/late.out.json}]",
     )
     rollout: Rollout = part(
