@@ -65,7 +65,13 @@ class Chromium:
         return value
 
     def options(self, profile: Path) -> list[str]:
-        options = ["--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars"]
+        options = [
+            "--headless",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--hide-scrollbars",
+        ]
         if os.geteuid() == 0:  # who may do everything has no sandbox to go into
             options.append("--no-sandbox")
         return [*options, f"--user-data-dir={profile}"]

@@ -56,7 +56,7 @@ const exactTime = (seconds) =>
 
 // How long the page has watched; none yet will be a minute.
 export function span(seconds) {
-  if (seconds && seconds < 58) return `${Math.round(seconds)} s`;
+  if (seconds && seconds < 58) return `${Math.ceil(seconds)} s`;
   return seconds < 90 ? "minute" : `${Math.round(seconds / 60)} min`;
 }
 

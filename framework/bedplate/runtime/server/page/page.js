@@ -78,10 +78,11 @@ function showService(service) {
       cards.delete(name);
     }
   }
-  for (const [name, versions] of groups) {
+  [...groups].forEach(([name, versions], index) => {
     if (!cards.has(name)) cards.set(name, newCard(name, versions, groups.size < 3 || cards.size === 0));
-    the("models").append(cards.get(name).element);
-  }
+    const [{element}, there] = [cards.get(name), the("models").children[index]];
+    if (element !== there) the("models").insertBefore(element, there ?? null); // to move one is to lose its focus
+  });
 }
 
 // ---- one model
