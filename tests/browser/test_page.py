@@ -125,7 +125,7 @@ def test_figures_follow_what_others_ask(tab: Tab, server: Server) -> None:
     for _ in range(20):
         server.infer("classifier", row())
     tab.until(lambda: int(figure(tab, 1, 3)) == before + 20)
-    assert figure(tab, 1, 2).endswith(" per s")
+    tab.until(lambda: figure(tab, 1, 2).endswith(" per s"))
     assert all(figure(tab, line, 2).endswith(" ms") for line in (2, 3))
     assert tab.text(OPEN + ".objective").startswith("Objective: 95 % within 123 ms; ")
     tab.ask(
@@ -162,6 +162,15 @@ def test_hostile_names_are_only_texts(tab: Tab, server: Server) -> None:
     assert tab.count("img, iframe, main script, [onerror]") == 0
     assert tab.ask("() => 'hacked' in window") is False
     assert tab.console == []
+
+
+def test_its_policy_holds_in_the_browser(tab: Tab, server: Server) -> None:
+    shown(tab, server)
+    assert tab.console == []
+    tab.ask("() => { new Image().src = 'http://127.0.0.1:9/picture'; }")
+    tab.until(lambda: tab.count("body") and any("img-src" in line for line in tab.console))
+    markup = "() => { try { document.body.innerHTML = '<b>'; } catch (error) { return String(error); } }"
+    assert "TrustedHTML" in tab.ask(markup)
 
 
 def words_of(command: str) -> list[str]:

@@ -67,11 +67,15 @@ export function percent(some, all) {
   return `${value > 99 ? Math.floor(value * 100 + 1e-9) / 100 : Number(value.toPrecision(2))} %`;
 }
 
+// A rate over less is chance: one request that was just sent is not twelve per second.
+const RATE_AFTER_S = 2;
+
 // The rows of a model's table: a word, the recent figure, the figure since the start.
 export function rows(recent, total, seconds) {
   const both = (figure) => [recent, total].map((counted) => (counted ? figure(counted) : NONE));
+  const rate = recent && seconds >= RATE_AFTER_S ? `${digits(recent.all / seconds)} per s` : NONE;
   return [
-    ["Requests", recent ? `${digits(recent.all / seconds)} per s` : NONE, total ? String(total.all) : NONE],
+    ["Requests", rate, total ? String(total.all) : NONE],
     ["p50", ...both(({within}) => quantile(0.5, within))],
     ["p95", ...both(({within}) => quantile(0.95, within))],
     ["Refused (4xx)", ...both(({all, refused}) => percent(refused, all))],

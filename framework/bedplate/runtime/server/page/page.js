@@ -50,7 +50,7 @@ function show(service, page) {
 
 function lock() {
   const first = the("unlock").hidden;
-  the("unlock").hidden = false;
+  the("unlock").hidden = the("locked").hidden = false;
   the("models").replaceChildren();
   cards.clear();
   say("locked", "");
@@ -176,7 +176,8 @@ async function send(where, body, part) {
     const text = new TextDecoder().decode(bytes.subarray(0, length));
     outcome.textContent = got.ok ? `Answered in ${took}` : `${got.status}: ${errorIn(text)}`;
     outcome.classList.add(got.ok ? "good" : "bad");
-    answer.textContent = cut(laidOut(text)) + (length < bytes.length ? `\n+ ${bytes.length - length} bytes of tensors` : "");
+    const rest = length < bytes.length ? `\n+ ${bytes.length - length} bytes of tensors` : "";
+    answer.textContent = cut(laidOut(text)) + rest;
     answer.hidden = !got.ok;
   } catch (error) {
     outcome.textContent = error.name === "TimeoutError" ? "No answer within a minute" : "The server does not answer";
