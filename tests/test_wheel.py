@@ -94,6 +94,14 @@ def test_the_wheel_holds_every_file_of_the_data_folders(wheel: Path) -> None:
     assert {f"bedplate/_data/{name}" for name in listed} <= names
 
 
+def test_the_wheel_holds_the_servers_page(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    listed = run("git", "ls-files", "framework/bedplate/runtime/server/page", cwd=ROOT).splitlines()
+    assert len(listed) > 3
+    assert {name.removeprefix("framework/") for name in listed} <= names
+
+
 def test_the_command_says_its_version(clean: Path, tmp_path: Path) -> None:
     assert __version__ in run(clean / "bedplate", "--version", cwd=tmp_path)
 

@@ -111,6 +111,7 @@ def try_next(url: str) -> list[str]:
     command = f"{os.path.relpath(bedplate) if bedplate.exists() else 'bedplate'} -C {os.path.relpath(HERE)}"
     return [
         "Try next",
+        f"  open {url} in a browser",
         f"  {command} status",
         f"  curl {url}/v2/models/{MODEL}",
         f"  curl {url}/metrics",

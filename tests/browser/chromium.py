@@ -64,11 +64,20 @@ class Chromium:
         assert not (isinstance(value, dict) and "failed" in value), value["failed"]
         return value
 
-    def _run(self, *words: str) -> str:
-        options = ["--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
-        options += [f"--user-data-dir={self.scratch / 'profile'}", f"--virtual-time-budget={VIRTUAL_MS}"]
+    def options(self, profile: Path) -> list[str]:
+        options = [
+            "--headless",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--hide-scrollbars",
+        ]
         if os.geteuid() == 0:  # who may do everything has no sandbox to go into
             options.append("--no-sandbox")
+        return [*options, f"--user-data-dir={profile}"]
+
+    def _run(self, *words: str) -> str:
+        options = [*self.options(self.scratch / "profile"), f"--virtual-time-budget={VIRTUAL_MS}"]
         command = [self.program, *options, *words]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_WITHIN_S, check=True)
         return ran.stdout

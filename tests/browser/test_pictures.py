@@ -110,11 +110,6 @@ FLOWCHART = """
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Chromium:
-    return Chromium.found(tmp_path_factory.mktemp("chromium"))
-
-
-@pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Picture]:
     specs = {
         f"{name} {env}": (REPOSITORY / "examples" / name / "bedplate.yaml", env) for name, env in EXAMPLES

@@ -64,7 +64,10 @@ def test_model_metadata_says_minus_one_for_free_dimensions(shared: Server) -> No
         "/v2/models/%252e%252e",
         "/v2/repository/index",
         "/docs",
-        "/",
+        "/page",
+        "/page/",
+        "/page/page.html",
+        "/page/..%2fauth.py",
     ],
 )
 def test_what_is_not_there_is_404(shared: Server, path: str) -> None:

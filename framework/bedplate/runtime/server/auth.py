@@ -6,10 +6,12 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
+from bedplate.runtime.server import page_files
 from bedplate.runtime.server.config import ApiKey
 
-# Probes and scrapers carry no key; these answers say nothing about a model's inputs or outputs.
-OPEN_PATHS = frozenset({"/health", "/metrics", "/v2/health/live", "/v2/health/ready"})
+# Probes, scrapers and a browser's first look carry no key; these answers say nothing about a model's inputs or
+# outputs, and the page's files nothing about the service.
+OPEN_PATHS = frozenset({"/health", "/metrics", "/v2/health/live", "/v2/health/ready", *page_files.FILES})
 
 
 def digest(salt: str, key: str) -> str:

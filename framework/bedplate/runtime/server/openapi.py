@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
+from bedplate.runtime.server import example
 from bedplate.runtime.server.config import Config
 from bedplate.runtime.server.model import Model, Tensor
 from bedplate.runtime.server.readiness import Readiness
@@ -47,7 +49,7 @@ def document(config: Config, readiness: Readiness) -> dict[str, object]:
     return document
 
 
-def _content(schema: Mapping[str, object]) -> dict[str, object]:
+def _content(schema: Mapping[str, object]) -> dict[str, dict[str, dict[str, object]]]:
     return {"content": {"application/json": {"schema": schema}}}
 
 
@@ -73,7 +75,11 @@ def _inference(model: Model) -> dict[str, object]:
         },
         ["model_name", "id", "outputs"],
     )
-    return {"requestBody": {"required": True, **_content(request)}, **_answers(answer)}
+    taken = _content(request)
+    made = example.of(model).request
+    if made is not None:
+        taken["content"]["application/json"]["example"] = json.loads(made)
+    return {"requestBody": {"required": True, **taken}, **_answers(answer)}
 
 
 def _object(properties: Mapping[str, object], required: Sequence[str]) -> dict[str, object]:

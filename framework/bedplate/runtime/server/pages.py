@@ -1,4 +1,4 @@
-"""Everything a worker answers but inference: health, metadata, metrics, the OpenAPI document.
+"""Everything a worker answers but inference: the page, health, metadata, metrics, the OpenAPI document.
 
 There are no other routes: no management, no loading, no page that needs scripts from elsewhere.
 """
@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from bedplate.runtime.server import metrics, openapi
+from bedplate.runtime.server import example, metrics, openapi, page_files
 from bedplate.runtime.server.config import Config
 from bedplate.runtime.server.model import Model, Tensor
 from bedplate.runtime.server.readiness import Readiness
@@ -24,6 +24,11 @@ def application(config: Config, readiness: Readiness, counted: metrics.Metrics) 
     app.add_exception_handler(HTTPException, _as_error)
     _health(app, readiness)
     _metadata(app, config, readiness)
+    page_files.add(app)
+
+    @app.get("/page/service.json")
+    async def service() -> Response:
+        return JSONResponse(_service(config, readiness), headers={"cache-control": "no-store"})
 
     @app.get("/metrics")
     def page() -> Response:
@@ -90,6 +95,28 @@ def _known(readiness: Readiness, name: str, version: str | None) -> tuple[str, s
     if pair is None:
         raise HTTPException(404)
     return pair
+
+
+def _service(config: Config, readiness: Readiness) -> dict[str, object]:
+    """What the page shows: the service, and its models with a request to try each with."""
+    return {
+        "name": config.service,
+        "version": __version__,
+        "ready": readiness.ready,
+        "slo_p95_s": config.slo_p95_s,
+        "models": [_tried(model, readiness) for model in readiness.models.values()],
+    }
+
+
+def _tried(model: Model, readiness: Readiness) -> dict[str, object]:
+    made = example.of(model)
+    return {
+        **_described(model, readiness),
+        "version": model.version,
+        "latest": readiness.find(model.name, None) == (model.name, model.version),
+        "example": made.request,
+        "note": made.note,
+    }
 
 
 def _described(model: Model, readiness: Readiness) -> dict[str, object]:
