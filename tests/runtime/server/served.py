@@ -168,14 +168,17 @@ def raw(server: Server, data: bytes) -> tuple[int, dict[str, str], bytes]:
         return read_answer(connection)
 
 
-def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+def read_answer(connection: socket.socket, *, body: bool = True) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an answer; `body` False: of one that has none, as to HEAD."""
     with connection.makefile("rb") as stream:
-        status = int(stream.readline().split()[1])
-        headers = {}
-        while (line := stream.readline()) not in (b"\r\n", b""):
-            name, _, text = line.decode().partition(":")
-            headers[name.lower()] = text.strip()
-        return status, headers, stream.read(int(headers.get("content-length", "0")))
+        status = 100
+        while status == 100:
+            status = int(stream.readline().split()[1])
+            headers = {}
+            while (line := stream.readline()) not in (b"\r\n", b""):
+                name, _, text = line.decode().partition(":")
+                headers[name.lower()] = text.strip()
+        return status, headers, stream.read(int(headers.get("content-length", "0"))) if body else b""
 
 
 def post(path: str, body: bytes, *headers: str) -> bytes:
