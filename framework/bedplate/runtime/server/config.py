@@ -58,6 +58,14 @@ class ApiKey:
 
 
 @dataclass(frozen=True)
+class Tls:
+    """Files in PEM: the certificate with those above it, and its private key."""
+
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True)
 class Config:
     service: str
     generation: str
@@ -72,6 +80,7 @@ class Config:
     timeouts: Timeouts
     api_key: ApiKey | None
     tests: tuple[Golden, ...] = ()
+    tls: Tls | None = None
 
 
 class _Table:
@@ -160,6 +169,7 @@ def parse(text: str) -> Config:
         limits=_limits(top.table("limits")),
         timeouts=_timeouts(top.table("timeouts")),
         api_key=top.optional("auth", lambda name: _api_key(top.table(name))),
+        tls=top.optional("tls", lambda name: _tls(top.table(name))),
         tests=top.optional("tests", lambda name: _tests(top.take(name))) or (),
     )
     top.close()
@@ -217,6 +227,12 @@ def _timeouts(table: _Table) -> Timeouts:
     timeouts = Timeouts(table.seconds("ready_s"), table.seconds("drain_s"), table.seconds("stop_s"))
     table.close()
     return timeouts
+
+
+def _tls(table: _Table) -> Tls:
+    tls = Tls(table.text("certificate"), table.text("key"))
+    table.close()
+    return tls
 
 
 def _api_key(table: _Table) -> ApiKey | None:

@@ -11,6 +11,7 @@ import asyncio
 import errno
 import json
 import socket
+import ssl
 from collections.abc import Callable
 from email.utils import formatdate
 
@@ -91,7 +92,8 @@ class Connection(HttpToolsProtocol):
         body = json.dumps({"error": message}).encode()
         head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
         self.transport.write(STATUS_LINE[status] + head % len(body) + body)
-        self.transport.write_eof()
+        if self.transport.can_write_eof():  # TLS has no such half
+            self.transport.write_eof()
         self._refused_since = self.loop.time()
         self.flow.resume_reading()
         if not self._idle:
@@ -132,8 +134,11 @@ class Connection(HttpToolsProtocol):
 class Connections:
     """The connections of a worker, accepted one at a time so that workers share them evenly."""
 
-    def __init__(self, listener: socket.socket, app: Callable[..., object]) -> None:
+    def __init__(
+        self, listener: socket.socket, app: Callable[..., object], tls: ssl.SSLContext | None = None
+    ) -> None:
         self._listener = listener
+        self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._state = State()
         self._opening: set[asyncio.Task[object]] = set()
@@ -173,10 +178,19 @@ class Connections:
             return False
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = self._loop.create_task(self._loop.connect_accepted_socket(self._connection, connection))
+        task = self._loop.create_task(self._open(connection))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
         return True
+
+    async def _open(self, connection: socket.socket) -> None:
+        within_s = None if self._tls is None else _HEAD_S
+        try:
+            await self._loop.connect_accepted_socket(
+                self._connection, connection, ssl=self._tls, ssl_handshake_timeout=within_s
+            )
+        except (ssl.SSLError, ConnectionError, TimeoutError):
+            connection.close()  # a client that speaks no TLS, or is gone
 
     def _rest(self) -> None:
         """Out of file descriptors: the socket stays readable, so look away for a moment."""

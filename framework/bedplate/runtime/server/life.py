@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from bedplate.runtime.server import golden, model, pages
+from bedplate.runtime.server import golden, model, pages, tls
 from bedplate.runtime.server.config import Config, ModelFile
 from bedplate.runtime.server.connections import Connections
 from bedplate.runtime.server.front import Front
@@ -33,7 +33,7 @@ class Life:
         counted = Metrics(metrics, self._readiness.known, config.slo_p95_s)
         app = pages.application(config, self._readiness, counted)
         front = Front(config, self._readiness, counted, Runner(config), app)
-        self._connections = Connections(listener, front)
+        self._connections = Connections(listener, front, tls.context(config.tls) if config.tls else None)
         self._draining: asyncio.Task[None] | None = None
         self._loading = asyncio.create_task(self._load())
         self.ended = asyncio.Event()

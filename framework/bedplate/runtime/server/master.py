@@ -135,7 +135,7 @@ class Master:
             return _refused("another change is running")
         async with self._changing:
             try:
-                config = load(path)
+                config = _loaded(path)
                 self._check_change(config)
                 fleet = await self._proven(config, progress)
             except (ConfigError, NotProven) as error:
@@ -184,10 +184,23 @@ def _metrics_folder(control_path: Path) -> Path:
     return mine
 
 
+def _loaded(path: Path) -> Config:
+    """The configuration, whose certificate can be used; raises ConfigError."""
+    config = load(path)
+    if config.tls is not None:
+        from bedplate.runtime.server import tls  # with OpenSSL, which a server without it does not need
+
+        try:
+            tls.context(config.tls)
+        except tls.NoTls as error:
+            raise ConfigError(str(error)) from error
+    return config
+
+
 def serve(config_path: Path, control_path: Path) -> int:
     """Run a master; the exit code is 2 for a bad configuration, 1 when it cannot listen."""
     try:
-        config = load(config_path)
+        config = _loaded(config_path)
     except ConfigError as error:
         log.write("error", "bad configuration", reason=str(error))
         return 2

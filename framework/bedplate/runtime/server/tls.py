@@ -1,0 +1,28 @@
+"""TLS by files: what every worker shows to clients, from 1.2 on."""
+
+from __future__ import annotations
+
+import ssl
+
+from bedplate.runtime.server.config import Tls
+
+
+class NoTls(ValueError):
+    """The files are no certificate with its key; the text says why."""
+
+
+def context(files: Tls) -> ssl.SSLContext:
+    """Raises NoTls."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        made.load_cert_chain(files.certificate, files.key, password=_no_password)
+    except OSError as error:  # which SSLError is one of
+        reason = getattr(error, "reason", None) or error.strerror
+        raise NoTls(f"the certificate {files.certificate} with the key {files.key}: {reason}") from error
+    return made
+
+
+def _no_password() -> str:
+    """Else openssl would ask for it on the terminal."""
+    raise ssl.SSLError(0, "the key has a password")
