@@ -135,7 +135,7 @@ def test_counters_survive_a_worker_and_its_gauges_do_not(serve: Serve) -> None:
     server = serve().started()
     for _ in range(5):
         server.infer("classifier", row())
-    counted = 'bedplate_requests_total{code="200",model="classifier",outcome="ok",version="1"} '
+    counted = 'bedplate_requests_total{arm="",code="200",model="classifier",outcome="ok",version="1"} '
     assert counted + "5.0" in server.client.get("/metrics").text
     (folder,) = server.folder.glob("c.sock.metrics.*")
     for losses in (1, 2):
@@ -146,7 +146,7 @@ def test_counters_survive_a_worker_and_its_gauges_do_not(serve: Serve) -> None:
         assert not list(folder.glob(f"*{victim}*"))
     page = server.client.get("/metrics").text
     assert counted + "5.0" in page
-    assert 'bedplate_request_duration_seconds_count{model="classifier",version="1"} 5.0' in page
+    assert 'bedplate_request_duration_seconds_count{arm="",model="classifier",version="1"} 5.0' in page
 
 
 def test_workers_end_when_their_master_is_killed(serve: Serve) -> None:

@@ -67,6 +67,10 @@ class Child:
     def accept(self) -> None:
         self._order({"order": "accept"})
 
+    def route(self, routes: object) -> None:
+        """Tell the worker by which routes it chooses from now on."""
+        self._order({"order": "route", "routes": routes})
+
     def drain(self, *, ending: bool, accept_s: float) -> None:
         """Tell the worker to finish; `ending` says that the whole service goes."""
         self._become("draining")

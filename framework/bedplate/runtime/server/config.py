@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+
+_HEAVIEST = 1_000_000
 
 
 class ConfigError(ValueError):
@@ -58,6 +61,30 @@ class ApiKey:
 
 
 @dataclass(frozen=True)
+class Arm:
+    """A version that gets a share of a model's requests: its weight beside the sum of all."""
+
+    name: str
+    version: str
+    weight: int
+
+
+@dataclass(frozen=True)
+class Route:
+    """How the version of a model is chosen where a request names none.
+
+    `unit` is the header that says whom a request is about, None for taking turns; `absent` is the arm of requests
+    without it, None to refuse them. `salt` sets this choice apart from others that are made of the same units.
+    """
+
+    model: str
+    arms: tuple[Arm, ...]
+    unit: str | None = None
+    absent: str | None = None
+    salt: str | None = None
+
+
+@dataclass(frozen=True)
 class Tls:
     """Files in PEM: the certificate with those above it, and its private key."""
 
@@ -81,6 +108,7 @@ class Config:
     api_key: ApiKey | None
     tests: tuple[Golden, ...] = ()
     tls: Tls | None = None
+    routes: tuple[Route, ...] = ()
 
 
 class _Table:
@@ -123,6 +151,12 @@ class _Table:
         if type(value) not in (int, float) or not 0 <= value <= 1:  # type: ignore[operator]
             raise ConfigError(f"{self._path(name)}: expected a number from 0 to 1")
         return float(value)  # type: ignore[arg-type]
+
+    def list(self, name: str) -> Sequence[object]:
+        value = self.take(name)
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise ConfigError(f"{self._path(name)}: expected a list")
+        return value
 
     def table(self, name: str) -> _Table:
         return _Table(self.take(name), self._path(name))
@@ -172,8 +206,9 @@ def parse(text: str) -> Config:
         tls=top.optional("tls", lambda name: _tls(top.table(name))),
         tests=top.optional("tests", lambda name: _tests(top.take(name))) or (),
     )
+    routes = top.optional("routes", lambda name: parse_routes(top.take(name), config.models)) or ()
     top.close()
-    return config
+    return replace(config, routes=routes)
 
 
 def _port(top: _Table) -> int:
@@ -227,6 +262,45 @@ def _timeouts(table: _Table) -> Timeouts:
     timeouts = Timeouts(table.seconds("ready_s"), table.seconds("drain_s"), table.seconds("stop_s"))
     table.close()
     return timeouts
+
+
+def parse_routes(value: object, models: Sequence[ModelFile]) -> tuple[Route, ...]:
+    """Check routes, each of whose versions must be one of `models`; raises ConfigError."""
+    if not isinstance(value, list):
+        raise ConfigError("routes: expected a list")
+    known = {(model.name, model.version) for model in models}
+    routes = tuple(_route(_Table(entry, f"routes[{index}]"), known) for index, entry in enumerate(value))
+    if len({route.model for route in routes}) != len(routes):
+        raise ConfigError("routes: a model is listed twice")
+    return routes
+
+
+def _route(table: _Table, known: Container[tuple[str, str]]) -> Route:
+    route = Route(
+        table.text("model"),
+        tuple(_arm(_Table(entry, f"arms[{index}]")) for index, entry in enumerate(table.list("arms"))),
+        table.optional("unit", lambda name: table.text(name).lower()),
+        table.optional("absent", table.text),
+        table.optional("salt", table.text),
+    )
+    table.close()
+    names = [arm.name for arm in route.arms]
+    if len(set(names)) != len(names) or not sum(arm.weight for arm in route.arms):
+        raise ConfigError(f"routes: the arms of {route.model} need names of their own, and a weight above 0")
+    if route.absent is not None and route.absent not in names:
+        raise ConfigError(f"routes: {route.model} has no arm {route.absent}")
+    for arm in route.arms:
+        if (route.model, arm.version) not in known:
+            raise ConfigError(f"routes: there is no version {arm.version} of {route.model}")
+    return route
+
+
+def _arm(table: _Table) -> Arm:
+    arm = Arm(table.text("name"), table.text("version"), table.whole("weight", 0))
+    table.close()
+    if arm.weight > _HEAVIEST or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", arm.name):
+        raise ConfigError(f"routes: {arm.name!r} with the weight {arm.weight} is no arm")
+    return arm
 
 
 def _tls(table: _Table) -> Tls:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bedplate.runtime.server import child, log
@@ -116,6 +116,12 @@ class Fleet:
         for worker in self.workers:
             if worker.state == "ready":
                 worker.accept()
+
+    def route(self, config: Config) -> None:
+        """Have all workers, also those to come, choose by the routes of a configuration that has nothing else new."""
+        self.config = config
+        for worker in self.workers:
+            worker.route([asdict(route) for route in config.routes])
 
     def drain(self, *, ending: bool, accept_s: float = 0.0) -> None:
         """Tell all workers to finish; none is started any more."""

@@ -20,6 +20,7 @@ from bedplate.runtime.server.metrics import UNKNOWN, Metrics
 from bedplate.runtime.server.model import RUN_ERRORS
 from bedplate.runtime.server.readiness import Readiness
 from bedplate.runtime.server.refused import Refused, refuse
+from bedplate.runtime.server.routing import ARM, Router
 from bedplate.runtime.server.runner import Form, Runner
 
 # ASGI's own types: what a server hands an application is untyped by its specification.
@@ -56,13 +57,20 @@ class _Failed(Exception):
 
 class Front:
     def __init__(
-        self, config: Config, readiness: Readiness, metrics: Metrics, runner: Runner, pages: Application
+        self,
+        config: Config,
+        readiness: Readiness,
+        metrics: Metrics,
+        runner: Runner,
+        router: Router,
+        pages: Application,
     ) -> None:
         self._limits = config.limits
         self._api_key = config.api_key
         self._readiness = readiness
         self._metrics = metrics
         self._runner = runner
+        self._router = router
         self._pages = pages
         self._in_flight = 0
         self._arriving_bytes = 0
@@ -108,11 +116,15 @@ class Front:
     ) -> None:
         began = time.perf_counter()
         request_id = _request_id(headers)
-        name, version = self._readiness.find(*target) or (UNKNOWN, UNKNOWN)
+        name, version = target
+        arm, status = "", 200
         extra: tuple[tuple[bytes, bytes], ...] = ((b"x-request-id", request_id.encode()),)
-        status = 200
         try:
-            answer = await self._answer(target, headers, receive, request_id)
+            if version is None and (chosen := self._router.choose(name, headers)) is not None:
+                version, arm = chosen.version, chosen.name
+                extra = (*extra, (ARM, arm.encode()))
+            name, version = self._found(name, version)
+            answer = await self._answer((name, version), headers, receive, request_id)
             await _send_answer(send, answer, extra)
         except Refused as error:
             status = error.status
@@ -133,18 +145,22 @@ class Front:
             log.write("error", "bug", model=name, request=request_id, error=repr(error))
             await _error(send, status, "internal error", extra)
         outcome = "ok" if status == 200 else _OUTCOMES.get(status, "refused")
-        self._metrics.count(name, version, status, outcome, time.perf_counter() - began)
+        self._metrics.count(name, version or UNKNOWN, arm, status, outcome, time.perf_counter() - began)
+
+    def _found(self, name: str, version: str | None) -> tuple[str, str]:
+        """The model and version that a path means; raises Refused."""
+        pair = self._readiness.find(name, version)
+        if pair is None:
+            raise Refused(404, _not_found(name, version, known=bool(self._readiness.versions(name))))
+        return pair
 
     async def _answer(
         self,
-        target: tuple[str, str | None],
+        pair: tuple[str, str],
         headers: Mapping[bytes, bytes],
         receive: Receive,
         request_id: str,
     ) -> Answer:
-        pair = self._readiness.find(*target)
-        if pair is None:
-            raise Refused(404, _not_found(*target, known=bool(self._readiness.versions(target[0]))))
         form = _form(headers)
         model = self._readiness.models.get(pair)
         if model is None:

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bedplate.runtime.server import golden, model, pages, tls
-from bedplate.runtime.server.config import Config, ModelFile
+from bedplate.runtime.server.config import Config, ModelFile, parse_routes
 from bedplate.runtime.server.connections import Connections
 from bedplate.runtime.server.front import Front
 from bedplate.runtime.server.metrics import Metrics
 from bedplate.runtime.server.model import RUN_ERRORS, Model
 from bedplate.runtime.server.readiness import Readiness
+from bedplate.runtime.server.routing import Router
 from bedplate.runtime.server.runner import Runner
 
 _COLLECT_AFTER = 100_000  # objects
@@ -32,7 +33,8 @@ class Life:
         self._readiness = Readiness(config)
         counted = Metrics(metrics, self._readiness.known, config.slo_p95_s)
         app = pages.application(config, self._readiness, counted)
-        front = Front(config, self._readiness, counted, Runner(config), app)
+        self._router = Router(config.routes)
+        front = Front(config, self._readiness, counted, Runner(config), self._router, app)
         self._connections = Connections(listener, front, tls.context(config.tls) if config.tls else None)
         self._draining: asyncio.Task[None] | None = None
         self._loading = asyncio.create_task(self._load())
@@ -51,6 +53,10 @@ class Life:
         gc.set_threshold(_COLLECT_AFTER)
         self._connections.loaded()
         self._report("ready")
+
+    def route(self, routes: object) -> None:
+        """Choose by other routes from the next request on."""
+        self._router.update(parse_routes(routes, self._config.models))
 
     def accept(self) -> None:
         self._connections.accept()

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from bedplate.runtime.server import listening, log
@@ -137,6 +137,11 @@ class Master:
             try:
                 config = _loaded(path)
                 self._check_change(config)
+                if _routes_alone(self._config, config) and self._fleet.ready:
+                    self._config = config
+                    self._fleet.route(config)
+                    await self._fleet.obeyed()
+                    return Final({"ok": True})
                 fleet = await self._proven(config, progress)
             except (ConfigError, NotProven) as error:
                 return _refused(str(error))
@@ -167,6 +172,12 @@ class Master:
         task = asyncio.create_task(fleet.gone())
         self._draining[fleet] = task
         task.add_done_callback(lambda _: self._draining.pop(fleet))
+
+
+def _routes_alone(one: Config, other: Config) -> bool:
+    """Whether nothing but routes changes, which needs no other workers."""
+    changed = replace(one, routes=other.routes, generation=other.generation)
+    return changed == other and one.routes != other.routes
 
 
 def _refused(error: str) -> Final:

@@ -37,14 +37,14 @@ class Metrics:
         durations = Histogram(
             "bedplate_request_duration_seconds",
             "Time from a request's head to its answer, of answered inference requests.",
-            ["model", "version"],
+            ["model", "version", "arm"],
             buckets=edges,
             registry=registry,
         )
         self._requests = Counter(
             "bedplate_requests",
             "Inference requests by how they ended.",
-            ["model", "version", "code", "outcome"],
+            ["model", "version", "arm", "code", "outcome"],
             registry=registry,
         )
         self._in_flight = Gauge(
@@ -54,25 +54,37 @@ class Metrics:
             multiprocess_mode="livesum",
         )
         # Children are resolved once: looking one up costs more than counting with it.
-        self._durations = {pair: durations.labels(*pair) for pair in models}
-        self._counters: dict[tuple[str, str, int, str], Counter] = {}
-        for name, version in self._durations:
-            self._counter(name, version, 200, "ok")
+        self._all_durations = durations
+        self._durations: dict[tuple[str, str, str], Histogram] = {}
+        self._counters: dict[tuple[str, str, str, int, str], Counter] = {}
+        self._known = frozenset(models)
+        for name, version in self._known:
+            self._duration(name, version, "")
+            self._counter(name, version, "", 200, "ok")
 
-    def count(self, name: str, version: str, code: int, outcome: str, seconds: float) -> None:
-        """Count one request; a pair that the configuration does not know counts as unknown."""
-        duration = self._durations.get((name, version))
-        if duration is None:
+    def count(self, name: str, version: str, arm: str, code: int, outcome: str, seconds: float) -> None:
+        """Count one request; a pair that the configuration does not know counts as unknown.
+
+        `arm` is of the configuration too, empty where no arm was chosen.
+        """
+        if (name, version) not in self._known:
             name = version = UNKNOWN
         elif outcome == "ok":
-            duration.observe(seconds)
-        self._counter(name, version, code, outcome).inc()
+            self._duration(name, version, arm).observe(seconds)
+        self._counter(name, version, arm, code, outcome).inc()
 
-    def _counter(self, name: str, version: str, code: int, outcome: str) -> Counter:
-        key = (name, version, code, outcome)
+    def _duration(self, name: str, version: str, arm: str) -> Histogram:
+        key = (name, version, arm)
+        duration = self._durations.get(key)
+        if duration is None:
+            duration = self._durations[key] = self._all_durations.labels(*key)
+        return duration
+
+    def _counter(self, name: str, version: str, arm: str, code: int, outcome: str) -> Counter:
+        key = (name, version, arm, code, outcome)
         counter = self._counters.get(key)
         if counter is None:
-            counter = self._counters[key] = self._requests.labels(name, version, str(code), outcome)
+            counter = self._counters[key] = self._requests.labels(name, version, arm, str(code), outcome)
         return counter
 
     def in_flight(self, change: int) -> None:

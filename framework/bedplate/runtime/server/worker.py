@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bedplate.runtime.server.life import Life
 
 _PR_SET_PDEATHSIG = 1
+_LONGEST_ORDER = 16 * 2**20
 
 
 def main(arguments: list[str]) -> int:
@@ -78,7 +79,7 @@ def _limit(config: Config) -> None:
 async def _serve(config: Config, listener: socket.socket, master: socket.socket) -> int:
     from bedplate.runtime.server.life import Life  # after the limits, like everything heavy
 
-    reader, writer = await asyncio.open_connection(sock=master)
+    reader, writer = await asyncio.open_connection(sock=master, limit=_LONGEST_ORDER)
 
     def report(event: str, **fields: str) -> None:
         writer.write(json.dumps({"event": event, **fields}).encode() + b"\n")
@@ -100,6 +101,8 @@ async def _obey(reader: asyncio.StreamReader, life: Life, report: Callable[[str]
         order = json.loads(line)
         if order["order"] == "accept":
             life.accept()
+        elif order["order"] == "route":
+            life.route(order["routes"])
         elif order["order"] == "drain":
             life.drain(order["ending"], order["accept_s"])
         report("obeyed")
