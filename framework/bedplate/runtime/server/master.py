@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -184,10 +185,10 @@ def _metrics_folder(control_path: Path) -> Path:
     return mine
 
 
-def serve(config_path: Path, control_path: Path) -> int:
+def serve(read: Callable[[], Config], control_path: Path) -> int:
     """Run a master; the exit code is 2 for a bad configuration, 1 when it cannot listen."""
     try:
-        config = load(config_path)
+        config = read()
     except ConfigError as error:
         log.write("error", "bad configuration", reason=str(error))
         return 2
