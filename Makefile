@@ -43,10 +43,16 @@ clean: ## take the demo down and remove the environment and what was generated
 	@if [ -d $(EXAMPLE)/.bedplate ] && [ -x $(BIN)/bedplate ]; then $(BEDPLATE) destroy --yes; fi
 	rm -rf .venv $(addprefix $(EXAMPLE)/,$(GENERATED)) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-lock: .venv/bin/uv ## write requirements/dev.lock anew from pyproject.toml, keeping what still fits
-	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --all-extras --group dev --group example \
+LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url
+
+lock: .venv/bin/uv ## write requirements/ anew from pyproject.toml, keeping what still fits
+	$(LOCK) --universal --python-version 3.11 --all-extras --group dev --group image --group example \
 		--output-file requirements/dev.lock pyproject.toml
+	@mkdir -p requirements/server
+	@for version in 3.11 3.12 3.13; do \
+		$(LOCK) --python-version $$version --python-platform x86_64-manylinux_2_28 --extra server --group image \
+			--constraint requirements/dev.lock --output-file requirements/server/$$version.lock pyproject.toml || exit 1; \
+	done
 
 $(EXAMPLE)/models/delay.onnx: $(EXAMPLE)/train.py $(EXAMPLE)/flights.py | .venv/installed
 	$(BIN)/python $(EXAMPLE)/train.py
