@@ -70,6 +70,10 @@ class LockFile:
         pins = {**self.models.get(environment, {}), model: pin}
         return replace(self, models={**self.models, environment: pins})
 
+    def with_image(self, environment: str, name: str, digest: str) -> LockFile:
+        images = {**self.images.get(environment, {}), name: digest}
+        return replace(self, images={**self.images, environment: images})
+
 
 def parse(text: str) -> LockFile:
     """The inverse of `to_text`. Raises LockFileError on anything else."""

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ VARIABLE = "BEDPLATE_CONFIG"
 
 
 @pytest.fixture
-def as_a_pod(serve: Serve) -> Iterator[Callable[..., Server]]:
+def as_a_pod(serve: Serve) -> Serve:
     """Starts a server by the words of the pod, with a control socket of its own."""
 
     def start(**changes: Any) -> Server:
@@ -42,7 +42,7 @@ def as_a_pod(serve: Serve) -> Iterator[Callable[..., Server]]:
         server.processes.append(process)
         return server
 
-    yield start
+    return start
 
 
 def test_the_configuration_is_the_value_of_a_variable(as_a_pod: Serve) -> None:

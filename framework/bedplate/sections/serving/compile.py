@@ -109,13 +109,22 @@ def _image(key: str, entry: Model, project: Project) -> str | None:
     if images is None or entry.runtime == CONTAINER:
         return None
     name = entry.identity(key)
-    path = f"{images.registry.rstrip('/')}/{world_name(name)}"
     digest = project.inputs.lock.images.get(environment, {}).get(name)
     if digest is not None:
-        return f"{path}@{digest}"
+        return f"{repository(images.registry, name)}@{digest}"
+    return f"{repository(images.registry, name)}:{tag(key, entry, project)}"
+
+
+def repository(registry: str, name: str) -> str:
+    """Where a registry has the images of the server of this name."""
+    return f"{registry.rstrip('/')}/{world_name(name)}"
+
+
+def tag(key: str, entry: Model, project: Project) -> str:
+    """The tag of an image: the versions of its models."""
     models = project.sections.get("models", {})
     pins = [version_of(model, models[model], project) for model in entry.served(key) if model in models]
-    return f"{path}:{'-'.join(pin.version for pin in pins if pin)[:128] or 'latest'}"
+    return "-".join(pin.version for pin in pins if pin)[:128] or "latest"
 
 
 def _float(value: Decimal | None) -> float | None:
