@@ -16,7 +16,7 @@ from bedplate.diagnostics import did_you_mean
 from bedplate.errors import UsageError
 
 if TYPE_CHECKING:
-    from bedplate.engine.build.build import Outcome
+    from bedplate.engine.images.build import Outcome
     from bedplate.image import Base, Elsewhere, Image
     from bedplate.spec.project import Project
     from bedplate.workspace import Workspace
@@ -97,7 +97,7 @@ def command(
 
 
 def _base(reference: str | None, python: str | None, machine: str | None) -> Base:
-    from bedplate.engine.build.wheels import pythons
+    from bedplate.engine.images.wheels import pythons
     from bedplate.image import BASE, EPOCH, Base, is_reference, python_of
 
     reference = reference or BASE
@@ -144,9 +144,9 @@ def _chosen(project: Project, base: Base, names: tuple[str, ...]) -> tuple[list[
 def _built(
     workspace: Workspace, wanted: list[Image], name: str | None, push: bool, context_only: bool, again: bool
 ) -> list[Outcome]:
-    from bedplate.engine.build import build as stage
-    from bedplate.engine.build.builders import choose
-    from bedplate.engine.build.wheels import gathered
+    from bedplate.engine.images import build as stage
+    from bedplate.engine.images.builders import choose
+    from bedplate.engine.images.wheels import gathered
 
     def progress(text: str) -> None:
         terminal.line(f"  {terminal.escaped(text)}", error=True)

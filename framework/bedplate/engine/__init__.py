@@ -7,6 +7,8 @@ protocol.py        the messages that both speak
 launchers.py       how the engine finds and starts both; the environment that it runs in
 stack_folder.py    the folder of a stack, as the engine reads it; sources.py: where in the spec all is from
 install.py         finds or installs the engine itself
+images/            builds the images of servers
+long_run.py        programs that take minutes
 session.py         one command's work: the stacks of an environment, and what is known without an engine
 apply.py           previews, applies, refreshes, destroys; pulumi.py runs the CLI, classify.py reads its words
 plan.py            what would change, in the spec's own words; saved plans
