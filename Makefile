@@ -9,7 +9,7 @@ CODE := framework tests examples benchmarks
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench schema engine browser clean lock
+.PHONY: help demo test check bench schema engine browser images clean lock
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
@@ -18,7 +18,7 @@ demo: engine $(EXAMPLE)/models/delay.onnx ## set everything up, serve a real mod
 	$(BEDPLATE) up --yes
 	@url=$$($(BEDPLATE) status --json | $(URL)) && echo && $(BIN)/python $(EXAMPLE)/ask.py "$$url"
 
-test: engine browser check ## set everything up and run every test
+test: engine browser images check ## set everything up and run every test
 	$(BIN)/pytest -n 3 --dist worksteal
 
 check: .venv/installed ## lint, format and types
@@ -38,6 +38,9 @@ engine: .venv/installed ## get the Pulumi engine (minutes where it has to be bui
 
 browser:
 	@tests/browser/install
+
+images:
+	@tests/images/install
 
 clean: ## take the demo down and remove the environment and what was generated
 	@if [ -d $(EXAMPLE)/.bedplate ] && [ -x $(BIN)/bedplate ]; then $(BEDPLATE) destroy --yes; fi

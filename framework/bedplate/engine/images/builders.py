@@ -106,7 +106,7 @@ class Containers:
         """Docker's format names the container that the image was made in, which is another one each time."""
         layout = scratch / "image"
         self._say("push", "--quiet", "--disable-compression", image, f"dir:{layout}")
-        if not _without_container(layout):
+        if not _rewritten(layout):
             return image
         same = self._say("pull", "--quiet", f"dir:{layout}").strip()
         self._say("tag", same, reference)
@@ -157,15 +157,22 @@ def choose(name: str | None) -> Builder:
     )
 
 
-def _without_container(layout: Path) -> bool:
-    """Takes the container's id out of an image laid out in a folder. False: it was not in there."""
+def _rewritten(layout: Path) -> bool:
+    """Takes the container's id, and the host name made of it, out of an image laid out in a folder.
+
+    False: they were not in there.
+    """
     manifest_file = layout / "manifest.json"
     manifest = json.loads(manifest_file.read_bytes())
-    config_file = layout / manifest["config"]["digest"].partition(":")[2]
-    config = json.loads(config_file.read_bytes())
-    if config.pop("container", None) is None:
-        return False
+    before = (layout / manifest["config"]["digest"].partition(":")[2]).read_bytes()
+    config = json.loads(before)
+    config.pop("container", None)
+    for part in ("config", "container_config"):
+        if config.get(part, {}).get("Hostname"):
+            config[part]["Hostname"] = ""
     data = json.dumps(config, sort_keys=True).encode()
+    if config == json.loads(before):
+        return False
     digest = hashlib.sha256(data).hexdigest()
     (layout / digest).write_bytes(data)
     manifest["config"] |= {"digest": f"sha256:{digest}", "size": len(data)}

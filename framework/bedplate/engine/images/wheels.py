@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from bedplate._resources import resource
 from bedplate.engine import long_run
+from bedplate.engine.install import cache_folder
 from bedplate.engine.long_run import Failed, Progress
 from bedplate.errors import EngineError, UsageError
 from bedplate.image import PLATFORMS, Base
@@ -35,7 +35,7 @@ def gathered(base: Base, progress: Progress) -> list[Path]:
     """The wheels, from the cache or the package index. Raises EngineError."""
     lock = _lock(base.python)
     identity = hashlib.sha256(lock.read_bytes() + f"{base.python} {base.platform}".encode()).hexdigest()
-    kept = _cache() / identity[:16]
+    kept = cache_folder().parent / "wheels" / identity[:16]
     if not kept.is_dir():
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".gathering-") as scratch:
@@ -66,11 +66,6 @@ def _lock(python: str) -> Path:
             hint=f"take a base with one of {', '.join(pythons())}",
         )
     return lock
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "bedplate" / "wheels"
 
 
 def _download(lock: Path, base: Base, target: Path, output: Path, progress: Progress) -> None:
