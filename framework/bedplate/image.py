@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 
 from bedplate._resources import resource
 from bedplate.compiler import workloads_of
-from bedplate.sections.serving.compile import KEY, repository, tag
+from bedplate.sections.serving import KEY
+from bedplate.sections.serving.images import repository, tag
 from bedplate.sections.serving.model import CONTAINER
 from bedplate.spec.names import world_name
 from bedplate.spec.project import Project

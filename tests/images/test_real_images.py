@@ -9,13 +9,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bedplate.graph import Graph
-from bedplate.lockfile import parse
+from bedplate.lockfile import ImagePin, parse
 from bedplate.workspace import Workspace
 from tests.e2e.project import UserProject
 from tests.images.container import Container, running
@@ -115,9 +116,14 @@ def test_two_builds_are_one_image_which_the_lock_pins(here: Storage, tmp_path: P
             digests.append(image["digest"])
         assert digests[0] == digests[1]
         assert len(manifest(host, "acme/delay", digests[0])["layers"]) == 2
+    model = sha256((first.root / "models" / "delay.onnx").read_bytes()).hexdigest()
     lock = parse((first.root / "bedplate.lock").read_text())
-    assert lock.images == {"staging": {"delay": digests[0]}}
+    assert lock.images["staging"]["delay"] == ImagePin(digests[0], (model,))
     assert _pod(first.root)["image"] == f"{host}/acme/delay@{digests[0]}"
+    first.model(factor=3.0)
+    refused = first.run("validate")
+    assert refused.code == 1
+    assert "BP240" in refused.text
 
 
 def _pod(root: Path) -> dict[str, Any]:

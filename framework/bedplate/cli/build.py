@@ -168,12 +168,13 @@ def _built(
 
 def _pin(workspace: Workspace, project: Project, outcomes: Iterable[Outcome]) -> None:
     """What the registry has goes into bedplate.lock, where the target finds it."""
-    from bedplate.lockfile import to_text
+    from bedplate.lockfile import ImagePin, to_text
 
     lock = project.inputs.lock
     for outcome in outcomes:
         if outcome.pushed:
-            lock = lock.with_image(project.environment.name, outcome.image.name, outcome.built.digest)
+            pin = ImagePin(outcome.built.digest, tuple(model.sha256 for model in outcome.image.models))
+            lock = lock.with_image(project.environment.name, outcome.image.name, pin)
     if lock != project.inputs.lock:
         write_atomically(workspace.lock_file, to_text(lock))
 

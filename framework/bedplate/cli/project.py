@@ -17,6 +17,7 @@ from bedplate.graph import Graph, GraphError
 from bedplate.lockfile import LockFile
 from bedplate.private_folder import make_private_folder
 from bedplate.sections import KNOWN, models
+from bedplate.sections.serving.images import OTHER_MODELS
 from bedplate.spec.environments import Layer
 from bedplate.spec.inputs import read_inputs, read_lock, read_registry
 from bedplate.spec.load import load
@@ -224,7 +225,8 @@ def open_project(folder: Path, environment: str) -> OpenProject:
 
 
 def project_to_build(folder: Path, environment: str) -> tuple[Workspace, Project]:
-    """The project whose images are to be built. Policies are not asked: they demand what building brings about.
+    """The project whose images are to be built. What only building brings about is not demanded: no policy is
+    asked, and the pinned images may be old.
 
     Raises SpecError, UsageError; EngineError of a registry.
     """
@@ -234,7 +236,7 @@ def project_to_build(folder: Path, environment: str) -> tuple[Workspace, Project
         raise SpecError(read.diagnostics)
     project = _chosen(read.projects, environment)
     refuse_unknown_versions([project])
-    wrong = check(project)
+    wrong = [diagnostic for diagnostic in check(project) if diagnostic.code != OTHER_MODELS]
     if refuses(wrong):
         raise SpecError(ordered(wrong))
     return workspace, project
