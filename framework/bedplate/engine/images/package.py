@@ -12,7 +12,7 @@ import io
 import time
 import zipfile
 from collections.abc import Iterator
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from bedplate.errors import EngineError
@@ -38,29 +38,27 @@ def wheel(epoch: int) -> tuple[str, bytes]:
 def _package() -> Iterator[tuple[str, bytes]]:
     for path in sorted(_ROOT.rglob("*")):
         parts = path.relative_to(_ROOT).parts
-        if path.is_file() and not any(part in _LEFT_OUT for part in parts):
+        if path.is_file() and not any(part in _LEFT_OUT or part.startswith(".") for part in parts):
             yield "/".join((NAME, *parts)), path.read_bytes()
 
 
 def _metadata() -> str:
-    """What it is and needs, as its installation says. Its long description belongs to no image."""
+    """What it is and needs, as its installation says; the rest of that is its build tools' and would vary."""
     try:
-        found: Distribution = distribution(NAME)
+        found = distribution(NAME).metadata
     except PackageNotFoundError as error:
         raise EngineError(
             "bedplate is not installed, but only lies on Python's path", hint="pip install ."
         ) from error
-    head = (found.read_text("METADATA") or "").partition("\n\n")[0]
-    kept = [
-        line
-        for line in head.splitlines()
-        if not line.startswith(("Description-Content-Type", "License-File"))
-    ]
-    if f"Version: {__version__}" not in kept:
+    if found["Version"] != __version__:
         raise EngineError(
-            f"bedplate {found.version} is installed, and {__version__} runs", hint="install the one that runs"
+            f"bedplate {found['Version']} is installed, and {__version__} runs",
+            hint="install the one that runs",
         )
-    return "\n".join(kept) + "\n"
+    lines = ["Metadata-Version: 2.1", f"Name: {NAME}", f"Version: {__version__}"]
+    for key in ("Requires-Python", "Provides-Extra", "Requires-Dist"):
+        lines += sorted(f"{key}: {value}" for value in found.get_all(key, ()))
+    return "\n".join(lines) + "\n"
 
 
 def _digest(data: bytes) -> str:

@@ -71,7 +71,8 @@ def _lock(python: str) -> Path:
 def _download(lock: Path, base: Base, target: Path, output: Path, progress: Progress) -> None:
     if importlib.util.find_spec("pip") is None:
         raise EngineError(
-            "gathering wheels needs pip, which is not in this environment", hint="pip install pip"
+            "gathering wheels needs pip, which is not in this environment",
+            hint="python -m ensurepip, or uv pip install pip",
         )
     machine = PLATFORMS[base.platform]
     tags = [f"manylinux_2_{minor}_{machine}" for minor in range(_NEWEST, _OLDEST - 1, -1)]
