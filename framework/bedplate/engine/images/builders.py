@@ -90,6 +90,7 @@ class Containers:
     """podman or buildah, which share their options."""
 
     name: str
+    verb: str
     look: tuple[str, ...]
 
     def problem(self) -> str | None:
@@ -98,7 +99,7 @@ class Containers:
     def build(self, context: Path, reference: str, base: Base, id_file: Path) -> list[str]:
         # docker's format: OCI's has no HEALTHCHECK. chroot isolation cannot take the network away.
         network = "host" if os.environ.get("BUILDAH_ISOLATION") == "chroot" else "none"
-        words = [self.name, "build", "--format", "docker", "--network", network, "--pull=false"]
+        words = [self.name, self.verb, "--format", "docker", "--network", network, "--pull=false"]
         words += ["--platform", base.platform, "--timestamp", str(base.epoch), "--tag", reference]
         return [*words, "--no-cache", "--iidfile", str(id_file), str(context)]
 
@@ -136,8 +137,8 @@ class Containers:
 
 BUILDERS: dict[str, Builder] = {
     "docker": Docker(),
-    "podman": Containers("podman", ("image", "exists")),
-    "buildah": Containers("buildah", ("inspect", "--type", "image")),
+    "podman": Containers("podman", "build", ("image", "exists")),
+    "buildah": Containers("buildah", "bud", ("inspect", "--type", "image")),
 }
 
 
