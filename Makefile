@@ -9,7 +9,7 @@ CODE := framework tests examples benchmarks
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench schema engine browser clean lock
+.PHONY: help demo test check bench schema engine browser images clean lock
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
@@ -18,7 +18,7 @@ demo: engine $(EXAMPLE)/models/delay.onnx ## set everything up, serve a real mod
 	$(BEDPLATE) up --yes
 	@url=$$($(BEDPLATE) status --json | $(URL)) && echo && $(BIN)/python $(EXAMPLE)/ask.py "$$url"
 
-test: engine browser check ## set everything up and run every test
+test: engine browser images check ## set everything up and run every test
 	$(BIN)/pytest -n 3 --dist worksteal
 
 check: .venv/installed ## lint, format and types
@@ -41,14 +41,23 @@ engine: .venv/installed ## get the Pulumi engine (minutes where it has to be bui
 browser:
 	@tests/browser/install
 
+images:
+	@tests/images/install
+
 clean: ## take the demo down and remove the environment and what was generated
 	@if [ -d $(EXAMPLE)/.bedplate ] && [ -x $(BIN)/bedplate ]; then $(BEDPLATE) destroy --yes; fi
 	rm -rf .venv $(addprefix $(EXAMPLE)/,$(GENERATED)) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-lock: .venv/bin/uv ## write requirements/dev.lock anew from pyproject.toml, keeping what still fits
-	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --all-extras --group dev --group example \
+LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url
+
+lock: .venv/bin/uv ## write requirements/ anew from pyproject.toml, keeping what still fits
+	$(LOCK) --universal --python-version 3.11 --all-extras --group dev --group image --group example \
 		--output-file requirements/dev.lock pyproject.toml
+	@mkdir -p requirements/server
+	@for version in 3.11 3.12 3.13; do \
+		$(LOCK) --python-version $$version --python-platform x86_64-manylinux_2_28 --extra server --group image \
+			--constraint requirements/dev.lock --output-file requirements/server/$$version.lock pyproject.toml || exit 1; \
+	done
 
 $(EXAMPLE)/models/delay.onnx: $(EXAMPLE)/train.py $(EXAMPLE)/flights.py | .venv/installed
 	$(BIN)/python $(EXAMPLE)/train.py

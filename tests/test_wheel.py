@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from bedplate.engine.images import package
+from bedplate.image import EPOCH
 from bedplate.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,7 +93,8 @@ def test_the_wheel_holds_the_package_and_its_data(wheel: Path) -> None:
 def test_the_wheel_holds_every_file_of_the_data_folders(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    listed = run("git", "ls-files", "specs", "templates", "stacks", "tools", cwd=ROOT).splitlines()
+    folders = ("specs", "templates", "stacks", "tools", "requirements/server")
+    listed = run("git", "ls-files", *folders, cwd=ROOT).splitlines()
     assert {f"bedplate/_data/{name}" for name in listed} <= names
 
 
@@ -129,3 +133,22 @@ def test_a_project_is_started_and_holds(clean: Path, template: str, tmp_path: Pa
 def test_what_runs_is_the_wheel_and_not_the_repository(clean: Path, tmp_path: Path) -> None:
     where = run(clean / "python", "-c", "import bedplate.cli; print(bedplate.cli.__file__)", cwd=tmp_path)
     assert str(ROOT / "framework") not in where
+
+
+def test_an_image_gets_the_same_bedplate_from_a_wheel_as_from_a_checkout(clean: Path, tmp_path: Path) -> None:
+    script = "import hashlib; from bedplate.engine.images import package; "
+    script += f"print(hashlib.sha256(package.wheel({EPOCH})[1]).hexdigest())"
+    here = hashlib.sha256(package.wheel(EPOCH)[1]).hexdigest()
+    assert run(clean / "python", "-c", script, cwd=tmp_path).strip() == here
+
+
+def test_an_image_of_an_installed_bedplate_has_its_dockerfile_and_its_packages(
+    clean: Path, project: Path, tmp_path: Path
+) -> None:
+    script = "from bedplate.engine.images import wheels; from bedplate.cli.project import project_to_build; "
+    script += "from bedplate.image import BASE, Base, images; from pathlib import Path; "
+    script += f"project = project_to_build(Path({str(project)!r}), 'local')[1]; print(wheels.pythons()); "
+    script += "print(images(project, Base(BASE, '3.13', 'linux/amd64'))[0].dockerfile('pip.whl'))"
+    said = run(clean / "python", "-c", script, cwd=tmp_path)
+    assert said.startswith("['3.11', '3.12', '3.13']\n")
+    assert "COPY models /models" in said

@@ -55,7 +55,7 @@ def check(project: Project) -> list[Diagnostic]:
 
 def compile_project(project: Project) -> Compiled:
     """The graphs of a project in which `check` found no error. Deterministic and without effects."""
-    linked = link(_yielded(project))
+    linked = workloads_of(project)
     target = target_of(project.environment)
     everything = [workload for workloads in linked.values() for workload in workloads]
     stacks: dict[tuple[str, int | None], Lowered] = {
@@ -74,6 +74,11 @@ def compile_project(project: Project) -> Compiled:
         project.inputs.spec,
         _backend(project),
     )
+
+
+def workloads_of(project: Project) -> Mapping[str, tuple[Workload, ...]]:
+    """What must run, by section, of a project in which `check` found no error."""
+    return link(_yielded(project))
 
 
 def with_stacks(compiled: Compiled, stacks: Iterable[str]) -> Compiled:

@@ -7,8 +7,10 @@ shards:                                among how many stacks a section's entries
 models:                                which versions are pinned, by environment and key
   prod:
     delay: {version: ..., sha256: ..., size: ..., source: ..., signature: {...}}
-images:                                the digests of servers' images, by environment and name
-  prod: {delay: sha256:...}
+images:                                what the registry has of servers' images, by environment and name
+  prod:
+    delay: {digest: sha256:..., models: [...]}    models: the sha256 of each that is baked in
+    hub: sha256:...                     the same without any
 """
 
 from __future__ import annotations
@@ -44,12 +46,20 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
+class ImagePin:
+    """An image of a server, by its digest in the registry. `models`: the sha256 of each that is baked in."""
+
+    digest: str
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LockFile:
     """The whole file. `models` and `images` by environment, then by key and by the server's name."""
 
     identity: str | None = None
     models: Mapping[str, Mapping[str, Pin]] = field(default_factory=dict)
-    images: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    images: Mapping[str, Mapping[str, ImagePin]] = field(default_factory=dict)
     shards: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def shards_of(self, environment: str, section: str) -> int | None:
@@ -70,6 +80,10 @@ class LockFile:
         pins = {**self.models.get(environment, {}), model: pin}
         return replace(self, models={**self.models, environment: pins})
 
+    def with_image(self, environment: str, name: str, pin: ImagePin) -> LockFile:
+        images = {**self.images.get(environment, {}), name: pin}
+        return replace(self, images={**self.images, environment: images})
+
 
 def parse(text: str) -> LockFile:
     """The inverse of `to_text`. Raises LockFileError on anything else."""
@@ -81,7 +95,7 @@ def parse(text: str) -> LockFile:
         return LockFile(
             None if identity is None else str(identity),
             _each(data.get("models"), lambda pins: _each(pins, _pin)),
-            _each(data.get("images"), lambda digests: _each(digests, str)),
+            _each(data.get("images"), lambda pins: _each(pins, _image_pin)),
             _each(data.get("shards"), lambda counts: _each(counts, _count)),
         )
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -101,7 +115,10 @@ def to_text(lock: LockFile) -> str:
             for environment, pins in sorted(lock.models.items())
         }
     if lock.images:
-        data["images"] = {name: dict(sorted(found.items())) for name, found in sorted(lock.images.items())}
+        data["images"] = {
+            environment: {name: _image_data(pins[name]) for name in sorted(pins)}
+            for environment, pins in sorted(lock.images.items())
+        }
     return _HEADER + "".join(map(_block, data.items()))
 
 
@@ -124,6 +141,18 @@ def _count(data: object) -> int:
     if isinstance(data, bool) or not isinstance(data, int) or not 2 <= data <= MOST:
         raise ValueError(f"shards: expected a number from 2 to {MOST}")
     return data
+
+
+def _image_pin(data: object) -> ImagePin:
+    if isinstance(data, str):
+        return ImagePin(data)
+    if not isinstance(data, dict) or not isinstance(data.get("models", []), list):
+        raise TypeError("images: expected a digest, or {digest, models}")
+    return ImagePin(str(data["digest"]), tuple(map(str, data.get("models", ()))))
+
+
+def _image_data(pin: ImagePin) -> str | dict[str, object]:
+    return {"digest": pin.digest, "models": list(pin.models)} if pin.models else pin.digest
 
 
 def _pin(data: Mapping[str, object]) -> Pin:

@@ -11,6 +11,7 @@
     pulumi/             PULUMI_HOME
     secrets/            passphrase, fingerprint.key (0600)
     logs/               tracebacks of bugs, output of the engine
+    build/<env>/        the images' build contexts, what was built of them, and the builder's output
     world/<env>/        what the local target runs: supervisor/ artifacts/ services/ logs/
 """
 
@@ -82,6 +83,9 @@ class Workspace:
 
     def sources(self, stack: str, environment: str) -> Path:
         return self.stack(stack) / f"sources.{environment}.json"
+
+    def build(self, environment: str) -> Path:
+        return self.private / "build" / environment
 
     def world(self, environment: str) -> LocalWorld:
         return LocalWorld(self.private / "world" / environment, _runtime_folder(self.root, environment))

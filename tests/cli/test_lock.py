@@ -177,11 +177,14 @@ def test_pins_of_what_the_spec_no_longer_has_go(lock: Locking) -> None:
 
 
 def test_what_else_the_file_holds_is_kept(lock: Locking) -> None:
-    lock.file.write_text("version: 1\nidentity: abc\nimages: {prod: {delay: 'sha256:1'}}\n")
+    lock.file.write_text(
+        "version: 1\nidentity: abc\nshards: {prod: {serving: 4}}\nimages: {prod: {delay: 'sha256:1'}}\n"
+    )
     lock()
 
     assert lock.lock.identity == "abc"
-    assert lock.lock.images == {"prod": {"delay": "sha256:1"}}
+    assert lock.lock.shards == {"prod": {"serving": 4}}
+    assert lock.lock.images["prod"]["delay"].digest == "sha256:1"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bedplate._resources import resource
-from bedplate.engine import install
+from bedplate.engine import long_run
 from bedplate.engine.install import VERSION, Engine, find_engine, install_engine
 from bedplate.errors import EngineMissing
 
@@ -127,7 +127,7 @@ def test_an_old_engine_on_path_gives_way_to_the_cache(tool: MakeTool) -> None:
 
 
 def test_progress_ticks_with_the_time(tool: MakeTool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(install, "TICK_S", 0.2)
+    monkeypatch.setattr(long_run, "TICK_S", 0.2)
     tool("go", _go(before="sleep 1.5"))
     lines: list[str] = []
     install_engine(lines.append)

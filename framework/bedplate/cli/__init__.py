@@ -33,6 +33,7 @@ VERBS = {
     "explain": "what a diagnostic's code or a field of the spec means",
     "schema": "print what a spec can say: JSON Schema for editors, a reference for people",
     "lock": "pin the versions of models in bedplate.lock, and show what changed",
+    "build": "build the images of bedplate's own servers, and pin their digests",
     "compile": "write the Pulumi projects of every environment under stacks/",
     "graph": "draw what the spec becomes in one environment",
     "policies": "list the policies that hold, and test the team's own",

@@ -17,6 +17,7 @@ from bedplate.graph import Graph, GraphError
 from bedplate.lockfile import LockFile
 from bedplate.private_folder import make_private_folder
 from bedplate.sections import KNOWN, models
+from bedplate.sections.serving.images import OTHER_MODELS
 from bedplate.spec.environments import Layer
 from bedplate.spec.inputs import read_inputs, read_lock, read_registry
 from bedplate.spec.load import load
@@ -218,6 +219,31 @@ def compiled_offline(folder: Path, environment: str) -> tuple[Project, Compiled]
 def open_project(folder: Path, environment: str) -> OpenProject:
     """The project, compiled for one environment. Raises SpecError, UsageError; EngineError of a registry."""
     workspace = find_workspace(folder)
+    project = _chosen(_valid(_read_now(workspace, environment)), environment)
+    refuse_unknown_versions([project])
+    return OpenProject(workspace, compile_project(project))
+
+
+def project_to_build(folder: Path, environment: str) -> tuple[Workspace, Project]:
+    """The project whose images are to be built. What only building brings about is not demanded: no policy is
+    asked, and the pinned images may be old.
+
+    Raises SpecError, UsageError; EngineError of a registry.
+    """
+    workspace = find_workspace(folder)
+    read = _read_now(workspace, environment)
+    if read.refused:
+        raise SpecError(read.diagnostics)
+    project = _chosen(read.projects, environment)
+    refuse_unknown_versions([project])
+    wrong = [diagnostic for diagnostic in check(project) if diagnostic.code != OTHER_MODELS]
+    if refuses(wrong):
+        raise SpecError(ordered(wrong))
+    return workspace, project
+
+
+def _read_now(workspace: Workspace, environment: str) -> _Read:
+    """The spec, after asking a registry for the versions that aliases mean now."""
     read = _read(workspace.spec)
     known = read.projects.get(environment)
     if known is not None and not read.refused and models.follow_an_alias(known):
@@ -225,9 +251,7 @@ def open_project(folder: Path, environment: str) -> OpenProject:
 
         ask_for_all(workspace, known)
         read = _read(workspace.spec)
-    project = _chosen(_valid(read), environment)
-    refuse_unknown_versions([project])
-    return OpenProject(workspace, compile_project(project))
+    return read
 
 
 def divided(folder: Path, environment: str, counts: Mapping[str, int]) -> tuple[OpenProject, LockFile]:

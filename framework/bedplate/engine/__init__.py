@@ -8,6 +8,8 @@ launchers.py       how the engine finds and starts both; the environment that it
 stack_folder.py    the folder of a stack, as the engine reads it; sources.py: where in the spec all is from;
                    stack_settings.py: the engine's own file in it
 install.py         finds or installs the engine itself
+images/            builds the images of servers
+long_run.py        programs that take minutes
 session.py         one command's work: the stacks of an environment, and what is known without an engine
 apply.py           previews, applies, refreshes, destroys; pulumi.py runs the CLI, classify.py reads its words,
                    unreachable.py those about a backend

@@ -14,8 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +22,12 @@ from typing import Final, Literal
 
 from bedplate._resources import resource
 from bedplate.atomic import write_atomically
-from bedplate.engine.parent import end_with_parent
+from bedplate.engine import long_run
+from bedplate.engine.long_run import Failed, Progress
 from bedplate.errors import EngineMissing
 
 VERSION: Final = "3.259.0"
 MINIMUM: Final = (3, 259, 0)
-TICK_S: Final = 10.0
 INSTALLER_TIMEOUT_S: Final = 600.0
 BUILD_TIMEOUT_S: Final = 3600.0
 _SCRATCH = ".installing-"
@@ -42,7 +41,6 @@ _HINT = (
 )
 
 Source = Literal["PATH", "cache", "installer", "built"]
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def install_engine(progress: Progress) -> Engine:
         for way in (_by_installer, _by_build):
             try:
                 return way(progress)
-            except _Failed as failure:
+            except Failed as failure:
                 reasons.append(str(failure))
                 progress(str(failure))
     raise EngineMissing("; ".join(reasons), hint=_HINT)
@@ -95,22 +93,18 @@ def cache_folder() -> Path:
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "bedplate" / "engine"
 
 
-class _Failed(Exception):
-    """One way of installing did not work; the text says why."""
-
-
 def _by_installer(progress: Progress) -> Engine:
     with _scratch() as folder:
         command = [sys.executable, "-P", "-c", _INSTALLER, str(folder)]
         what = f"downloading Pulumi {VERSION} with its own installer"
-        _run(command, folder, what, INSTALLER_TIMEOUT_S, progress)
+        long_run.run(command, folder, folder / "output", what, INSTALLER_TIMEOUT_S, progress)
         return _kept(folder / "bin" / "pulumi", "installer")
 
 
 def _by_build(progress: Progress) -> Engine:
     go = shutil.which("go")
     if go is None:
-        raise _Failed("building Pulumi needs Go, which is not on PATH")
+        raise Failed("building Pulumi needs Go, which is not on PATH")
     with _scratch() as folder:
         for name in ("go.mod", "go.sum"):
             shutil.copyfile(resource("tools", "pulumi", name), folder / name)
@@ -118,50 +112,15 @@ def _by_build(progress: Progress) -> Engine:
         target = f"{_MODULE}/pkg/v3/cmd/pulumi"
         command = [go, "build", "-trimpath", "-ldflags", symbols, "-o", str(folder / "pulumi"), target]
         what = f"building Pulumi {VERSION} from the Go module proxy, some minutes"
-        _run(command, folder, what, BUILD_TIMEOUT_S, progress)
+        long_run.run(command, folder, folder / "output", what, BUILD_TIMEOUT_S, progress)
         return _kept(folder / "pulumi", "built")
-
-
-def _run(command: list[str], folder: Path, what: str, timeout_s: float, progress: Progress) -> None:
-    """Runs a command to its end, telling now and then that it still runs. Raises _Failed."""
-    progress(f"{what} ...")
-    began = time.monotonic()
-    with (folder / "output").open("w+") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            preexec_fn=end_with_parent,
-        )
-        try:
-            while (code := _ended(process)) is None:
-                elapsed_s = int(time.monotonic() - began)
-                progress(f"{what} ... {elapsed_s // 60}:{elapsed_s % 60:02}")
-                if elapsed_s > timeout_s:
-                    raise _Failed(f"{what}: not done within {timeout_s:.0f} s")
-        finally:
-            process.kill()
-            process.wait()
-        output.seek(0)
-        if code != 0:
-            lines = [line for line in output.read().splitlines() if line.strip()]
-            raise _Failed(f"{what}: failed: {lines[-1] if lines else f'exit {code}'}")
-
-
-def _ended(process: subprocess.Popen[bytes]) -> int | None:
-    try:
-        return process.wait(TICK_S)
-    except subprocess.TimeoutExpired:
-        return None
 
 
 def _kept(binary: Path, source: Source) -> Engine:
     """Moves a new engine into the cache at once and whole."""
     version = _version_of(binary)
     if version != VERSION:
-        raise _Failed(f"what was installed is not Pulumi {VERSION} but {version or 'does not start'}")
+        raise Failed(f"what was installed is not Pulumi {VERSION} but {version or 'does not start'}")
     target = cache_folder() / VERSION / "pulumi"
     target.parent.mkdir(parents=True, exist_ok=True)
     binary.chmod(0o755)

@@ -22,7 +22,9 @@ Serve = Callable[..., Server]
 PINNED = "10010101"
 
 
-def route(*weights: int, unit: str | None = None, absent: str | None = None, salt: str | None = None) -> Route:
+def route(
+    *weights: int, unit: str | None = None, absent: str | None = None, salt: str | None = None
+) -> Route:
     arms = tuple(Arm(f"a{index}", str(index), weight) for index, weight in enumerate(weights))
     return Route("m", arms, unit, absent, salt)
 

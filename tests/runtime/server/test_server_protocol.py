@@ -317,8 +317,13 @@ def test_metrics_have_an_edge_at_the_slo_and_known_labels_only(shared: Server) -
     shared.infer("classifier", row())
     shared.client.post("/v2/models/made-up-by-a-client/infer", json={})
     page = shared.client.get("/metrics").text
-    assert 'bedplate_request_duration_seconds_bucket{arm="",le="0.123",model="classifier",version="2"}' in page
+    assert (
+        'bedplate_request_duration_seconds_bucket{arm="",le="0.123",model="classifier",version="2"}' in page
+    )
     assert 'bedplate_requests_total{arm="",code="200",model="classifier",outcome="ok",version="2"}' in page
-    assert 'bedplate_requests_total{arm="",code="404",model="unknown",outcome="refused",version="unknown"}' in page
+    assert (
+        'bedplate_requests_total{arm="",code="404",model="unknown",outcome="refused",version="unknown"}'
+        in page
+    )
     assert "made-up" not in page
     assert "bedplate_in_flight 0.0" in page

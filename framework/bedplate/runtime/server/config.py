@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
+import secrets
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,6 +48,10 @@ class Limits:
     body_bytes: int
     in_flight: int
     elements: int
+
+
+LIMITS = Limits(body_bytes=64 * 2**20, in_flight=64, elements=2**24)
+"""Where the configuration names none."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +190,14 @@ def load(path: Path) -> Config:
     return parse(text)
 
 
+def load_variable(name: str) -> Config:
+    """Read and check the configuration that an environment variable holds; raises ConfigError."""
+    text = os.environ.get(name)
+    if text is None:
+        raise ConfigError(f"the environment variable {name} is not set")
+    return parse(text)
+
+
 def parse(text: str) -> Config:
     """Check the text of a configuration; raises ConfigError."""
     try:
@@ -200,7 +215,7 @@ def parse(text: str) -> Config:
         threads=top.whole("threads", 1),
         memory_bytes=top.optional("memory_bytes", lambda name: top.whole(name, 1)),
         slo_p95_s=top.optional("slo_p95_s", top.seconds),
-        limits=_limits(top.table("limits")),
+        limits=top.optional("limits", lambda name: _limits(top.table(name))) or LIMITS,
         timeouts=_timeouts(top.table("timeouts")),
         api_key=top.optional("auth", lambda name: _api_key(top.table(name))),
         tls=top.optional("tls", lambda name: _tls(top.table(name))),
@@ -311,8 +326,25 @@ def _tls(table: _Table) -> Tls:
 
 def _api_key(table: _Table) -> ApiKey | None:
     key: Mapping[str, str] | None = table.optional("api_key", lambda name: _salted(table.table(name)))
+    file = table.optional("api_key_file", table.text)
     table.close()
+    if key and file:
+        raise ConfigError("auth: api_key and api_key_file exclude each other")
+    if file is not None:
+        return _of_file(Path(file))
     return ApiKey(**key) if key else None
+
+
+def _of_file(path: Path) -> ApiKey:
+    """The key that a mounted secret holds, known from here on by a salted digest alone."""
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigError(f"auth.api_key_file: {path}: {error.strerror}") from error
+    if not key:
+        raise ConfigError(f"auth.api_key_file: {path} is empty")
+    salt = secrets.token_bytes(16)
+    return ApiKey(salt.hex(), hashlib.sha256(salt + key).hexdigest())
 
 
 def _salted(table: _Table) -> Mapping[str, str]:

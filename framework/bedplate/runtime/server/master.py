@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -135,7 +136,7 @@ class Master:
             return _refused("another change is running")
         async with self._changing:
             try:
-                config = _loaded(path)
+                config = _usable(load(path))
                 self._check_change(config)
                 if _routes_alone(self._config, config) and self._fleet.ready:
                     self._config = config
@@ -195,9 +196,8 @@ def _metrics_folder(control_path: Path) -> Path:
     return mine
 
 
-def _loaded(path: Path) -> Config:
+def _usable(config: Config) -> Config:
     """The configuration, whose certificate can be used; raises ConfigError."""
-    config = load(path)
     if config.tls is not None:
         from bedplate.runtime.server import tls  # with OpenSSL, which a server without it does not need
 
@@ -208,10 +208,10 @@ def _loaded(path: Path) -> Config:
     return config
 
 
-def serve(config_path: Path, control_path: Path) -> int:
+def serve(read: Callable[[], Config], control_path: Path) -> int:
     """Run a master; the exit code is 2 for a bad configuration, 1 when it cannot listen."""
     try:
-        config = _loaded(config_path)
+        config = _usable(read())
     except ConfigError as error:
         log.write("error", "bad configuration", reason=str(error))
         return 2

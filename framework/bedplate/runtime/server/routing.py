@@ -70,7 +70,9 @@ class Router:
 
 def arm_of(route: Route, unit: bytes) -> Arm:
     """The arm of a unit: by the salt, the unit and the weights alone."""
-    digest = hashlib.blake2b(unit, digest_size=8, key=hashlib.sha256((route.salt or "").encode()).digest()).digest()
+    digest = hashlib.blake2b(
+        unit, digest_size=8, key=hashlib.sha256((route.salt or "").encode()).digest()
+    ).digest()
     place = int.from_bytes(digest, "big") * sum(arm.weight for arm in route.arms)
     end = 0
     for arm in route.arms:

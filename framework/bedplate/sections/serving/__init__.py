@@ -2,6 +2,7 @@
 
 model.py    the grammar
 checks.py   what is wrong across fields and sections; golden.py: the tests; gates.py: what a canary can decide
+images.py   the images of bedplate's own server
 compile.py  an entry to a Service
 """
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bedplate.diagnostics import Diagnostic, PathKey, Related, meant_or
 from bedplate.secret_shapes import names_a_secret
 from bedplate.sections.models import version_of
-from bedplate.sections.serving import gates, golden
+from bedplate.sections.serving import gates, golden, images
 from bedplate.sections.serving.model import BEDPLATE, CONTAINER, Model
 from bedplate.spec.names import world_name
 from bedplate.workloads import SIDES
@@ -40,6 +40,7 @@ def check(entries: Mapping[str, Model], project: Project) -> Iterator[Diagnostic
         yield from _at(key, _weights(entry))
         yield from _at(key, gates.check(entry))
         yield from _at(key, golden.check(key, entry, project))
+        yield from _at(key, images.check(key, entry, project))
     yield from _ports(entries, project)
     yield from _sides(entries, project)
 

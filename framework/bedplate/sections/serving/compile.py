@@ -7,11 +7,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, cast
 
 from bedplate.graph import Json, SecretRef
-from bedplate.sections.models import version_of
-from bedplate.sections.serving import golden, model
+from bedplate.sections.serving import golden, images, model
 from bedplate.sections.serving.gates import objectives, requests_to_tell
 from bedplate.sections.serving.model import CONTAINER, Model
-from bedplate.spec.names import world_name
 from bedplate.workloads import (
     Autoscaling,
     CanaryStep,
@@ -58,7 +56,7 @@ def _service(key: str, entry: Model, project: Project) -> Service:
             CanaryStep(str(step.weight.normalize()), int(step.hold)) for step in entry.rollout.canary
         ),
         gates=_gates(entry),
-        image=entry.image or _image(key, entry, project),
+        image=entry.image or images.image(key, entry, project),
         container=_container(entry),
         port=expose.port,
         host=expose.host,
@@ -103,21 +101,6 @@ def _container(entry: Model) -> Container | None:
     told = entry.container or model.Container.model_construct()
     variables = tuple(sorted(told.env.items()))
     return Container(told.port, told.health, told.metrics, told.command, told.args, variables)
-
-
-def _image(key: str, entry: Model, project: Project) -> str | None:
-    """The image of bedplate's own server in the environment's registry: the pinned one, or by its models' version."""
-    images, environment = project.environment.settings.images, project.environment.name
-    if images is None or entry.runtime == CONTAINER:
-        return None
-    name = entry.identity(key)
-    path = f"{images.registry.rstrip('/')}/{world_name(name)}"
-    digest = project.inputs.lock.images.get(environment, {}).get(name)
-    if digest is not None:
-        return f"{path}@{digest}"
-    models = project.sections.get("models", {})
-    pins = [version_of(model, models[model], project) for model in entry.served(key) if model in models]
-    return f"{path}:{'-'.join(pin.version for pin in pins if pin)[:128] or 'latest'}"
 
 
 def _float(value: Decimal | None) -> float | None:

@@ -20,8 +20,11 @@ USER = 10001
 CPU_REQUEST, CPU_LIMIT = 1.0, 2.0
 MEMORY_REQUEST, MEMORY_LIMIT = 2 * 2**30, 4 * 2**30
 DRAIN_S, GRACE_S = 20, 45
+# What bedplate's own image begins with, wherever it runs.
+COMMAND = ("python", "-m", "bedplate.runtime.server")
+CONTROL = "/tmp/control.sock"  # noqa: S108 - of the pod
+MODELS = "/models"
 _SECRETS = "/run/secrets/bedplate"
-_MODELS = "/models"
 
 
 def template(service: Service, where: Place) -> dict[str, Value]:
@@ -115,8 +118,8 @@ def _container(service: Service, where: Place) -> dict[str, Value]:
         "volumeMounts": _mounts(service, where),
     }
     if own is None:
-        container["command"] = ("python", "-m", "bedplate.runtime.server")
-        container["args"] = ("--config-variable", "BEDPLATE_CONFIG", "--control", "/tmp/control.sock")  # noqa: S108 - of the pod
+        container["command"] = COMMAND
+        container["args"] = ("--config-variable", "BEDPLATE_CONFIG", "--control", CONTROL)
         return container
     if own.command:
         container["command"] = own.command
@@ -140,7 +143,7 @@ def _mounts(service: Service, where: Place) -> tuple[Value, ...]:
     if service.api_key is not None:
         mounts.append({"name": "secrets", "mountPath": _SECRETS, "readOnly": True})
     if fetches(service, where):
-        mounts.append({"name": "models", "mountPath": _MODELS, "readOnly": True})
+        mounts.append({"name": "models", "mountPath": MODELS, "readOnly": True})
     return tuple(mounts)
 
 
@@ -167,7 +170,7 @@ def config(service: Service) -> str:
                 "name": m.name,
                 "version": m.version,
                 "sha256": m.sha256,
-                "path": f"{_MODELS}/sha256-{m.sha256}.onnx",
+                "path": f"{MODELS}/sha256-{m.sha256}.onnx",
             }
             for m in service.models
             if isinstance(m, ServedModel)
@@ -251,13 +254,13 @@ def _fetch(service: Service, store: str) -> dict[str, Value]:
         "name": "models",
         "image": service.image or "",
         "command": ("python", "-m", "bedplate.runtime.fetch"),
-        "args": ("--from", f"{store.rstrip('/')}/models", "--to", _MODELS, *models),
+        "args": ("--from", f"{store.rstrip('/')}/models", "--to", MODELS, *models),
         "resources": {
             "requests": {"cpu": "100m", "memory": "128Mi"},
             "limits": {"cpu": "1", "memory": "512Mi"},
         },
         "securityContext": _restricted(),
-        "volumeMounts": ({"name": "models", "mountPath": _MODELS}, {"name": "tmp", "mountPath": "/tmp"}),  # noqa: S108
+        "volumeMounts": ({"name": "models", "mountPath": MODELS}, {"name": "tmp", "mountPath": "/tmp"}),  # noqa: S108
     }
 
 

@@ -1,0 +1,189 @@
+"""The programs that build images: docker, podman, buildah. Each is argument lists and how to read its answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bedplate.errors import EngineError
+from bedplate.image import Base
+
+ANSWER_S = 30
+COPY_S = 600
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+class Builder(Protocol):
+    """What is asked of a builder."""
+
+    @property
+    def name(self) -> str: ...
+
+    def problem(self) -> str | None:
+        """Why it cannot be used on this machine, None if it can."""
+
+    def build(self, context: Path, reference: str, base: Base, id_file: Path) -> list[str]:
+        """The command that builds `context`, names the image and writes its id to a file."""
+
+    def settled(self, image: str, reference: str, scratch: Path) -> str:
+        """The id of what was just built, without what no two builds share. Raises EngineError."""
+
+    def has(self, image: str) -> bool:
+        """Whether it still has the image of an id."""
+
+    def push(self, image: str, reference: str, digest_file: Path) -> list[str]:
+        """The command that pushes an image."""
+
+    def pushed(self, reference: str, digest_file: Path) -> str:
+        """The digest under which the registry has what was just pushed. Raises EngineError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Docker:
+    """Docker's BuildKit. The times of files are rewritten where it can (0.13 and later)."""
+
+    name: str = "docker"
+
+    def problem(self) -> str | None:
+        if shutil.which(self.name) is None:
+            return "is not on PATH"
+        if not _succeeds(self.name, "version", "--format", "{{.Server.Version}}"):
+            return "has no daemon that answers"
+        return None if _succeeds(self.name, "buildx", "version") else "has no buildx"
+
+    def build(self, context: Path, reference: str, base: Base, id_file: Path) -> list[str]:
+        words = [self.name, "buildx", "build", "--progress", "plain", "--network", "none"]
+        words += ["--provenance", "false", "--sbom", "false", "--platform", base.platform]
+        words += ["--build-arg", f"SOURCE_DATE_EPOCH={base.epoch}"]
+        words += ["--output", "type=docker,rewrite-timestamp=true", "--tag", reference]
+        return [*words, "--iidfile", str(id_file), str(context)]
+
+    def settled(self, image: str, reference: str, scratch: Path) -> str:
+        return image
+
+    def has(self, image: str) -> bool:
+        return _succeeds(self.name, "image", "inspect", image)
+
+    def push(self, image: str, reference: str, digest_file: Path) -> list[str]:
+        return [self.name, "push", "--quiet", reference]
+
+    def pushed(self, reference: str, digest_file: Path) -> str:
+        words = [self.name, "image", "inspect", "--format", "{{json .RepoDigests}}", reference]
+        ran = subprocess.run(words, capture_output=True, text=True, timeout=ANSWER_S, check=False)
+        repository = reference.rpartition(":")[0]
+        for known in json.loads(ran.stdout or "null") or ():
+            if known.startswith(f"{repository}@"):
+                return str(known.rpartition("@")[2])
+        raise EngineError(
+            f"docker does not know the digest of {reference}", hint="look whether it was pushed"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Containers:
+    """podman or buildah, which share their options."""
+
+    name: str
+    verb: str
+    look: tuple[str, ...]
+
+    def problem(self) -> str | None:
+        return None if shutil.which(self.name) else "is not on PATH"
+
+    def build(self, context: Path, reference: str, base: Base, id_file: Path) -> list[str]:
+        # docker's format: OCI's has no HEALTHCHECK. chroot isolation cannot take the network away.
+        network = "host" if os.environ.get("BUILDAH_ISOLATION") == "chroot" else "none"
+        words = [self.name, self.verb, "--format", "docker", "--network", network, "--pull=false"]
+        words += ["--platform", base.platform, "--timestamp", str(base.epoch), "--tag", reference]
+        return [*words, "--no-cache", "--iidfile", str(id_file), str(context)]
+
+    def settled(self, image: str, reference: str, scratch: Path) -> str:
+        """Docker's format names the container that the image was made in, which is another one each time."""
+        layout = scratch / "image"
+        self._say("push", "--quiet", "--disable-compression", image, f"dir:{layout}")
+        if not _rewritten(layout):
+            return image
+        same = self._say("pull", "--quiet", f"dir:{layout}").strip()
+        self._say("tag", same, reference)
+        self._say("rmi", image)
+        return f"sha256:{same}"
+
+    def _say(self, *words: str) -> str:
+        ran = subprocess.run((self.name, *words), capture_output=True, text=True, timeout=COPY_S, check=False)
+        if ran.returncode != 0:
+            last = ran.stderr.strip().splitlines()[-1:]
+            raise EngineError(f"{self.name} {words[0]} failed: {''.join(last) or f'exit {ran.returncode}'}")
+        return ran.stdout
+
+    def has(self, image: str) -> bool:
+        return _succeeds(self.name, *self.look, image)
+
+    def push(self, image: str, reference: str, digest_file: Path) -> list[str]:
+        words = [self.name, "push", "--digestfile", str(digest_file)]
+        # As docker does: a registry on this machine is asked without TLS.
+        if reference.partition("/")[0].rpartition(":")[0] in _LOOPBACK:
+            words.append("--tls-verify=false")
+        return [*words, image, f"docker://{reference}"]
+
+    def pushed(self, reference: str, digest_file: Path) -> str:
+        return digest_file.read_text().strip()
+
+
+BUILDERS: dict[str, Builder] = {
+    "docker": Docker(),
+    "podman": Containers("podman", "build", ("image", "exists")),
+    "buildah": Containers("buildah", "bud", ("inspect", "--type", "image")),
+}
+
+
+def choose(name: str | None) -> Builder:
+    """The builder of this name, or the first that can be used here. Raises EngineError."""
+    wanted = [BUILDERS[name]] if name else [*BUILDERS.values()]
+    problems = []
+    for builder in wanted:
+        problem = builder.problem()
+        if problem is None:
+            return builder
+        problems.append(f"{builder.name} {problem}")
+    raise EngineError(
+        f"images cannot be built here: {', '.join(problems)}",
+        hint="install one (Debian, Ubuntu: apt-get install buildah), or take the build context elsewhere: "
+        "bedplate build --context-only",
+    )
+
+
+def _rewritten(layout: Path) -> bool:
+    """Takes the container's id, and the host name made of it, out of an image laid out in a folder.
+
+    False: they were not in there.
+    """
+    manifest_file = layout / "manifest.json"
+    manifest = json.loads(manifest_file.read_bytes())
+    before = (layout / manifest["config"]["digest"].partition(":")[2]).read_bytes()
+    config = json.loads(before)
+    config.pop("container", None)
+    for part in ("config", "container_config"):
+        if config.get(part, {}).get("Hostname"):
+            config[part]["Hostname"] = ""
+    data = json.dumps(config, sort_keys=True).encode()
+    if config == json.loads(before):
+        return False
+    digest = hashlib.sha256(data).hexdigest()
+    (layout / digest).write_bytes(data)
+    manifest["config"] |= {"digest": f"sha256:{digest}", "size": len(data)}
+    manifest_file.write_text(json.dumps(manifest))
+    return True
+
+
+def _succeeds(*words: str) -> bool:
+    try:
+        ran = subprocess.run(words, capture_output=True, timeout=ANSWER_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return ran.returncode == 0

@@ -1,0 +1,137 @@
+"""Images built for real, of a Debian without a package index, and run as a cluster would run them.
+
+Making and mounting file systems needs root. Elsewhere these tests are skipped by name; CI is root.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bedplate.graph import Graph
+from bedplate.lockfile import ImagePin, parse
+from bedplate.workspace import Workspace
+from tests.e2e.project import UserProject
+from tests.images.container import Container, running
+from tests.images.registry import manifest, registry
+from tests.images.storage import BASE, PROGRAMS, PYTHON, Storage, storage
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="images are built and mounted by root only")
+
+SPEC = """\
+version: 1
+project: flights
+
+environments:
+  local: {{target: local}}
+  staging:
+    target: kubernetes
+    kubernetes: {{context: staging, namespace: flights-staging}}
+    images: {{registry: "{registry}/acme"}}
+
+models:
+  delay: {{path: models/delay.onnx}}
+
+serving:
+  delay:
+    resources: {{limits: {{cpu: 1, memory: 1Gi}}}}
+    probes: {{period: 7s, timeout: 2s, startup: 90s}}
+"""
+ON_THE_BASE = ("--with", "buildah", "--base", BASE, "--python", PYTHON)
+ASK = """
+import json, os, sys, urllib.request
+tensor = {"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [3.0]}
+url = "http://127.0.0.1:8080/v2/models/delay/infer"
+kind = {"Content-Type": "application/json"}
+request = urllib.request.Request(url, json.dumps({"inputs": [tensor]}).encode(), kind)
+answer = json.load(urllib.request.urlopen(request, timeout=30))
+try:
+    open("/models/new", "w")
+except OSError as error:
+    written = error.strerror
+print(json.dumps({"answer": answer["outputs"][0]["data"], "user": os.getuid(), "written": written}))
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Storage]:
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    assert not missing, f"there is no {', '.join(missing)} here: run tests/images/install"
+    with storage(tmp_path / "storage") as found:
+        yield found
+
+
+def project(root: Path, here: Storage, registry: str = "ghcr.io") -> UserProject:
+    made = UserProject(root, dict(here.environment))
+    made.write(SPEC.format(registry=registry))
+    made.model()
+    return made
+
+
+def answers(container: Container) -> None:
+    ran = container.runs("python", "-c", ASK)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout) == {"answer": [6.0], "user": 10001, "written": "Read-only file system"}
+
+
+def test_an_image_serves_by_itself_and_as_its_pod_starts_it(here: Storage, tmp_path: Path) -> None:
+    flights = project(tmp_path / "flights", here)
+    (built,) = flights.ok("build", "--env", "staging", "--json", *ON_THE_BASE).data["images"]
+    (same,) = flights.ok("build", "--env", "staging", "--json", *ON_THE_BASE).data["images"]
+    assert (built["state"], same["state"]) == ("built", "unchanged")
+    assert same["id"] == built["id"]
+    config = here.config(built["id"])
+    check = config["Healthcheck"]
+    assert (check["Interval"], check["Timeout"], check["StartPeriod"]) == (7 * 10**9, 6 * 10**9, 90 * 10**9)
+    alone = [*config["Entrypoint"], *config["Cmd"]]
+    pod = _pod(flights.root)
+    as_a_pod = [*pod["command"], *pod["args"]]
+    variables = {item["name"]: item["value"] for item in pod["env"]}
+    assert pod["ports"][0]["containerPort"] == 8080
+    assert list(config["ExposedPorts"]) == ["8080/tcp"]
+    with here.mounted(built["id"]) as root:
+        for name, command, given in (("alone", alone, {}), ("pod", as_a_pod, variables)):
+            with running(root, config, tmp_path / name, command=command, variables=given) as container:
+                container.becomes_healthy(check["Test"][1:])
+                answers(container)
+                assert container.stopped() == 0, container.log.read_text()
+
+
+def test_two_builds_are_one_image_which_the_lock_pins(here: Storage, tmp_path: Path) -> None:
+    with registry(tmp_path) as host:
+        first, second = (project(tmp_path / name, here, host) for name in ("first", "second"))
+        digests = []
+        for flights in (first, second):
+            (image,) = flights.ok("build", "--env", "staging", "--push", "--json", *ON_THE_BASE).data[
+                "images"
+            ]
+            assert (image["state"], image["pushed"]) == ("built", True)
+            digests.append(image["digest"])
+        assert digests[0] == digests[1]
+        assert len(manifest(host, "acme/delay", digests[0])["layers"]) == 2
+    model = sha256((first.root / "models" / "delay.onnx").read_bytes()).hexdigest()
+    lock = parse((first.root / "bedplate.lock").read_text())
+    assert lock.images["staging"]["delay"] == ImagePin(digests[0], (model,))
+    assert _pod(first.root)["image"] == f"{host}/acme/delay@{digests[0]}"
+    first.model(factor=3.0)
+    refused = first.run("validate")
+    assert refused.code == 1
+    assert "BP240" in refused.text
+
+
+def _pod(root: Path) -> dict[str, Any]:
+    """The container of the pod that the Kubernetes target compiles."""
+    flights = UserProject(root)
+    flights.ok("compile")
+    graph = Graph.from_json(Workspace(root).graph("serving", "staging").read_bytes())
+    (deployment,) = (r for r in graph.resources if r.type.endswith(":Deployment"))
+    data = json.loads(json.dumps(deployment.properties, default=list))
+    container: dict[str, Any] = data["spec"]["template"]["spec"]["containers"][0]
+    return container
