@@ -44,6 +44,19 @@ class ApiKey:
 
 
 @dataclass(frozen=True)
+class PredictionLog:
+    """`spool` is a folder of this machine, `to` another one or s3://BUCKET/PREFIX; see predictions."""
+
+    sample: float
+    spool: str
+    to: str
+    retention_s: int
+    backlog_bytes: int
+    record_bytes: int
+    roll_s: int
+
+
+@dataclass(frozen=True)
 class Config:
     service: str
     generation: str
@@ -57,6 +70,7 @@ class Config:
     limits: Limits
     timeouts: Timeouts
     api_key: ApiKey | None
+    prediction_log: PredictionLog | None
 
 
 class _Table:
@@ -92,6 +106,12 @@ class _Table:
         value = self.take(name)
         if type(value) not in (int, float) or not 0 < value < float("inf"):  # type: ignore[operator]
             raise ConfigError(f"{self._path(name)}: expected a positive number of seconds")
+        return float(value)  # type: ignore[arg-type]
+
+    def share(self, name: str) -> float:
+        value = self.take(name)
+        if type(value) not in (int, float) or not 0 < value <= 1:  # type: ignore[operator]
+            raise ConfigError(f"{self._path(name)}: expected a share over 0, at most 1")
         return float(value)  # type: ignore[arg-type]
 
     def table(self, name: str) -> _Table:
@@ -139,6 +159,7 @@ def parse(text: str) -> Config:
         limits=_limits(top.table("limits")),
         timeouts=_timeouts(top.table("timeouts")),
         api_key=top.optional("auth", lambda name: _api_key(top.table(name))),
+        prediction_log=top.optional("prediction_log", lambda name: _prediction_log(top.table(name))),
     )
     top.close()
     return config
@@ -177,6 +198,26 @@ def _timeouts(table: _Table) -> Timeouts:
     timeouts = Timeouts(table.seconds("ready_s"), table.seconds("drain_s"), table.seconds("stop_s"))
     table.close()
     return timeouts
+
+
+def _prediction_log(table: _Table) -> PredictionLog:
+    found = PredictionLog(
+        sample=table.share("sample"),
+        spool=table.text("spool"),
+        to=table.text("to"),
+        retention_s=table.whole("retention_s", 1),
+        backlog_bytes=table.whole("backlog_bytes", 2**20),
+        record_bytes=table.whole("record_bytes", 0),
+        roll_s=table.whole("roll_s", 1),
+    )
+    table.close()
+    if not found.spool.startswith("/"):
+        raise ConfigError("prediction_log.spool: expected an absolute path")
+    if not found.to.startswith(("/", "s3://")):
+        raise ConfigError("prediction_log.to: expected an absolute path, or s3://BUCKET/PREFIX")
+    if 3600 % found.roll_s:
+        raise ConfigError("prediction_log.roll_s: expected seconds that divide an hour")
+    return found
 
 
 def _api_key(table: _Table) -> ApiKey | None:

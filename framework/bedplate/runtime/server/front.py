@@ -18,6 +18,7 @@ from bedplate.runtime.server.config import Config
 from bedplate.runtime.server.infer import Answer
 from bedplate.runtime.server.metrics import UNKNOWN, Metrics
 from bedplate.runtime.server.model import RUN_ERRORS
+from bedplate.runtime.server.predictions.recorder import Recorder
 from bedplate.runtime.server.readiness import Readiness
 from bedplate.runtime.server.refused import Refused, refuse
 from bedplate.runtime.server.runner import Form, Runner
@@ -56,13 +57,20 @@ class _Failed(Exception):
 
 class Front:
     def __init__(
-        self, config: Config, readiness: Readiness, metrics: Metrics, runner: Runner, pages: Application
+        self,
+        config: Config,
+        readiness: Readiness,
+        metrics: Metrics,
+        runner: Runner,
+        recorder: Recorder | None,
+        pages: Application,
     ) -> None:
         self._limits = config.limits
         self._api_key = config.api_key
         self._readiness = readiness
         self._metrics = metrics
         self._runner = runner
+        self._recorder = recorder
         self._pages = pages
         self._in_flight = 0
         self._arriving_bytes = 0
@@ -110,7 +118,7 @@ class Front:
         request_id = _request_id(headers)
         name, version = self._readiness.find(*target) or (UNKNOWN, UNKNOWN)
         extra: tuple[tuple[bytes, bytes], ...] = ((b"x-request-id", request_id.encode()),)
-        status = 200
+        status, answer = 200, None
         try:
             answer = await self._answer(target, headers, receive, request_id)
             await _send_answer(send, answer, extra)
@@ -133,7 +141,10 @@ class Front:
             log.write("error", "bug", model=name, request=request_id, error=repr(error))
             await _error(send, status, "internal error", extra)
         outcome = "ok" if status == 200 else _OUTCOMES.get(status, "refused")
-        self._metrics.count(name, version, status, outcome, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        self._metrics.count(name, version, status, outcome, seconds)
+        if self._recorder is not None and (model := self._readiness.models.get((name, version))) is not None:
+            self._recorder.offer(model, request_id, answer, status, outcome, seconds)
 
     async def _answer(
         self,

@@ -14,6 +14,7 @@ from bedplate.runtime.server.connections import Connections
 from bedplate.runtime.server.front import Front
 from bedplate.runtime.server.metrics import Metrics
 from bedplate.runtime.server.model import Model
+from bedplate.runtime.server.predictions.recorder import Recorder
 from bedplate.runtime.server.readiness import Readiness
 from bedplate.runtime.server.runner import Runner
 
@@ -31,7 +32,9 @@ class Life:
         self._readiness = Readiness(config)
         counted = Metrics(metrics, self._readiness.known, config.slo_p95_s)
         app = pages.application(config, self._readiness, counted)
-        front = Front(config, self._readiness, counted, Runner(config), app)
+        told = config.prediction_log
+        self._recorder = Recorder(told, counted.predictions) if told is not None else None
+        front = Front(config, self._readiness, counted, Runner(config), self._recorder, app)
         self._connections = Connections(listener, front)
         self._draining: asyncio.Task[None] | None = None
         self._loading = asyncio.create_task(self._load())
@@ -67,6 +70,8 @@ class Life:
             await asyncio.sleep(accept_s)
             self._connections.empty_queue()
         await self._connections.drain(self._config.timeouts.drain_s)
+        if self._recorder is not None:
+            await self._recorder.close()
         self.ended.set()
 
 
