@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import orjson
 
@@ -54,8 +54,7 @@ class Request:
     outputs: Sequence[Wanted]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer's body; `json_bytes` is how much of it is JSON, None for all of it; `encoding` its compression.
 
     `request` is what was answered, and `arrays` what with, one for each of its outputs.

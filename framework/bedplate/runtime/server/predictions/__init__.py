@@ -24,5 +24,5 @@ a request was answered. One row is one request that reached a loaded model:
 
 `data` is flat, in row order. T is the tensor's own type, but float for FP16 (which loses nothing) and string
 for BYTES. A tensor that was not asked for is null. A file holds one version of one model, so that the types
-are the same within it; `tables.dataset` reads across versions.
+are the same within it; `reading.dataset` reads across versions.
 """

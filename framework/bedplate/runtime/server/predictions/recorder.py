@@ -10,7 +10,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -18,15 +18,14 @@ from pathlib import Path
 from bedplate.runtime.server import log
 from bedplate.runtime.server.config import PredictionLog
 from bedplate.runtime.server.infer import Answer
-from bedplate.runtime.server.model import Array
-from bedplate.runtime.server.predictions import records
 from bedplate.runtime.server.predictions.journal import Full, Journal
-from bedplate.runtime.server.predictions.records import Record, Signature
+from bedplate.runtime.server.predictions.records import Records, Signature
 
+_HASH = blake2b(digest_size=8, person=b"bedplate-sample")
 Count = Callable[[str, int], None]
 
-_PACK_AFTER_S = 0.1
-_PACK_RECORDS = 256
+_PACK_AFTER_S = 0.25
+_PACK_RECORDS = 1024
 _PACK_BYTES = 2**20
 _QUEUE_BYTES = 32 * 2**20  # of tensors that wait in memory
 _RECORD_BYTES = 300  # what a record takes beside its tensors
@@ -45,8 +44,8 @@ class Recorder:
         self._journal = Journal(
             Path(told.spool), backlog_bytes=told.backlog_bytes, period_s=told.roll_s, clock=clock
         )
-        self._pending: dict[Signature, list[Record]] = {}
-        self._pending_records = self._pending_bytes = 0
+        self._pending: dict[Signature, Records] = {}
+        self._pending_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._frames: queue.SimpleQueue[tuple[bytes, int, int] | None] = queue.SimpleQueue()
         # The loop counts what it hands over, the thread what it is done with: no lock, no lost update.
@@ -67,28 +66,27 @@ class Recorder:
         """Take the record of a request, if it is in the sample. Called in the event loop."""
         if self._below is not None and not in_sample(request_id, self._below):
             return
-        size, inputs, outputs, omitted, client_id = _RECORD_BYTES, None, None, False, None
+        pending = self._pending.get(signature)
+        if pending is None:
+            pending = self._pending[signature] = Records(signature)
+        size, client_id, kept, omitted = _RECORD_BYTES, None, None, False
         if answer is not None:
-            client_id, inputs = answer.request.id, answer.request.feeds
-            outputs = dict(
-                zip([wanted.tensor.name for wanted in answer.request.outputs], answer.arrays, strict=True)
-            )
-            tensors = _bytes(inputs) + _bytes(outputs)
-            if tensors > self._record_bytes:
-                inputs, outputs, omitted, tensors = None, None, True, 0
+            client_id = answer.request.id
+            kept = pending.kept(answer.request, answer.arrays, self._record_bytes)
+            if kept is None:
+                omitted = True
                 self._count("omitted", 1)
-            size += tensors
+            else:
+                size += kept.size
         if self._handed_bytes - self._done_bytes + self._pending_bytes + size > _QUEUE_BYTES:
             self._count("queue_full", 1)
             return
-        now_us = int(self._clock() * 1e6)
-        record = Record(
-            request_id, client_id, None, outcome, status, now_us, seconds, omitted, inputs, outputs
+        shapes, values = (None, None) if kept is None else (kept.shapes, kept.values)
+        pending.take(
+            (request_id, client_id, None, outcome, status, self._clock(), seconds, omitted, shapes, values)
         )
-        self._pending.setdefault(signature, []).append(record)
-        self._pending_records += 1
         self._pending_bytes += size
-        if self._pending_records >= _PACK_RECORDS or self._pending_bytes >= _PACK_BYTES:
+        if len(pending) >= _PACK_RECORDS or self._pending_bytes >= _PACK_BYTES:
             self._pack()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_PACK_AFTER_S, self._pack)
@@ -103,12 +101,13 @@ class Recorder:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for signature, taken in self._pending.items():
-            frame = records.pack(signature, taken)
-            self._handed_bytes += len(frame)
-            self._frames.put((frame, len(taken), len(frame)))
-        self._pending.clear()
-        self._pending_records = self._pending_bytes = 0
+        for pending in self._pending.values():
+            rows = len(pending)
+            if rows:
+                frame = pending.pack()
+                self._handed_bytes += len(frame)
+                self._frames.put((frame, rows, len(frame)))
+        self._pending_bytes = 0
 
     def _write_all(self) -> None:
         """The thread: whatever has come up to now is one write and one fsync."""
@@ -146,19 +145,13 @@ class Recorder:
             log.write("error", "predictions not logged", reason=reason, state=state, records=rows)
 
 
-def share_below(share: float) -> int | None:
+def share_below(share: float) -> bytes | None:
     """The bound that the hash of a request id is held against; None where all are in the sample."""
-    return None if share >= 1 else int(share * 2**64)
+    return None if share >= 1 else int(share * 2**64).to_bytes(8, "big")
 
 
-def in_sample(request_id: str, below: int) -> bool:
+def in_sample(request_id: str, below: bytes) -> bool:
     """Whether a request is in the sample: a matter of its id alone, the same in every process."""
-    digest = blake2b(request_id.encode(), digest_size=8, person=b"bedplate-sample").digest()
-    return int.from_bytes(digest, "big") < below
-
-
-def _bytes(tensors: Mapping[str, Array]) -> int:
-    total = 0
-    for array in tensors.values():
-        total += array.nbytes if array.dtype != object else sum(map(len, array.reshape(-1).tolist()))
-    return total
+    digest = _HASH.copy()
+    digest.update(request_id.encode())
+    return digest.digest() < below

@@ -1,24 +1,24 @@
-"""Frames as Arrow tables, with no loop over rows or elements; and the log as one dataset for its readers."""
+"""Frames as Arrow tables, with no loop over rows or elements."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset
 from numpy.typing import NDArray
 
 from bedplate.runtime.server.predictions.frames import Frame
-from bedplate.runtime.server.predictions.records import KEPT, TEXTS
+from bedplate.runtime.server.predictions.records import DTYPES, TEXTS
 
 _HOUR_US = 3_600_000_000
 _SHAPE = pa.list_(pa.int64())
-_TYPES = {"BYTES": pa.string(), **{name: pa.from_numpy_dtype(np.dtype(kept)) for name, kept in KEPT.items()}}
+# Many readers do not know half floats; single ones hold every value of them.
+_KEPT = {**DTYPES, "FP16": np.float32}
+_TYPES = {"BYTES": pa.string(), **{name: pa.from_numpy_dtype(np.dtype(kept)) for name, kept in _KEPT.items()}}
 _ORDER = ("request_id", "client_id", "timestamp", "model", "version", "arm", "outcome", "status", "latency_s")
 
 Numbers = NDArray[np.int64]
@@ -49,18 +49,6 @@ def parts(frames: Sequence[Frame]) -> Iterator[Part]:
             found.setdefault((str(frame.meta["model"]), hour, batch.schema), []).append(rows)
     for (model, hour, schema), batches in found.items():
         yield Part(model, hour, pa.Table.from_batches(batches, schema))
-
-
-def dataset(folder: Path) -> pyarrow.dataset.Dataset:
-    """The log of one model, all versions of it: a tensor that a version does not have is null in its rows."""
-    kept: list[str] = [str(path) for path in sorted(folder.glob("date=*/hour=*/predictions-*.parquet"))]
-    schemas = [pa.parquet.read_schema(path) for path in kept]
-    days = pa.schema([("date", pa.string()), ("hour", pa.int32())])
-    schema = pa.unify_schemas([*schemas, days], promote_options="permissive")
-    hive = pyarrow.dataset.partitioning(days, flavor="hive")
-    return pyarrow.dataset.dataset(
-        kept, schema=schema, format="parquet", partitioning=hive, partition_base_dir=str(folder)
-    )
 
 
 def _batch(frame: Frame) -> pa.RecordBatch:
@@ -125,13 +113,14 @@ class _Columns:
             sizes = np.full(count, np.prod(shape, dtype=np.int64))
         else:
             ranks, extents, sizes = self._take(np.int64), self._take(np.int64), self._take(np.int64)
-        values = (
-            self._texts()
-            if told["datatype"] == "BYTES"
-            else pa.array(self._take(KEPT[str(told["datatype"])]))
-        )
+        values = self._values(str(told["datatype"]))
         shapes, data = _lists(extents, ranks, mask), _lists(values, sizes, mask)
         return mask, _struct([shapes, data], ["shape", "data"], ~mask)
+
+    def _values(self, datatype: str) -> pa.Array:
+        if datatype == "BYTES":
+            return self._texts()
+        return pa.array(self._take(DTYPES[datatype]).astype(_KEPT[datatype], copy=False))
 
     def _take(self, kind: type[T]) -> NDArray[T]:
         return np.frombuffer(next(self._left), kind)
