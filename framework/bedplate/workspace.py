@@ -11,6 +11,7 @@
     pulumi/             PULUMI_HOME
     secrets/            passphrase, fingerprint.key (0600)
     logs/               tracebacks of bugs, output of the engine
+    predictions/<env>/  what servers log of requests and answers, by service and model
     world/<env>/        what the local target runs: supervisor/ artifacts/ services/ logs/
 """
 
@@ -105,6 +106,11 @@ class LocalWorld:
     @property
     def supervisor_socket(self) -> Path:
         return self.runtime / "supervisor.sock"
+
+    @property
+    def predictions(self) -> Path:
+        """Data, not something that runs: it stays when the environment is taken away."""
+        return self.root.parent.parent / "predictions" / self.root.name
 
     def service(self, name: str) -> Path:
         return self.root / "services" / name

@@ -10,7 +10,7 @@ from bedplate.local_ports import FIRST, LAST
 from bedplate.spec.project import Environment
 from bedplate.targets.lowered import Lowered
 from bedplate.targets.refusals import cannot, no_use
-from bedplate.workloads import Artifact, ServedModel, Service, Workload
+from bedplate.workloads import Artifact, PredictionLog, ServedModel, Service, Workload
 
 NAME = "local"
 SUPERVISOR = "supervisor"
@@ -119,12 +119,24 @@ def _service(service: Service, environment: Environment) -> Lowered:
         properties["slo_p95_s"] = service.slo.p95_s
     if service.api_key is not None:
         properties["api_key"] = service.api_key
+    if service.prediction_log is not None:
+        properties["prediction_log"] = _prediction_log(service.prediction_log)
     resource = Resource(name=service.name, type="bedplate:local:Service", properties=properties)
     return Lowered(
         (resource,),
         {service.address: {"url": Ref(resource.name, "url")}},
         {resource.name: service.address},
     )
+
+
+def _prediction_log(told: PredictionLog) -> dict[str, Value]:
+    properties: dict[str, Value] = {
+        "sample": float(told.share),
+        "retention_s": told.retention_s,
+        "backlog_bytes": told.backlog_bytes,
+        "record_bytes": told.record_bytes,
+    }
+    return properties if told.to is None else {**properties, "to": told.to}
 
 
 def _served(model: ServedModel) -> dict[str, Value]:

@@ -26,6 +26,15 @@ _MODEL: Final = {
     "properties": {key: {"type": "string"} for key in ("name", "version", "sha256")},
     "required": ["name", "version", "sha256"],
 }
+_PREDICTION_LOG: Final = {
+    "type": "object",
+    "properties": {
+        "sample": {"type": "number"},
+        "to": {"type": "string"},
+        **{key: {"type": "integer"} for key in ("retention_s", "backlog_bytes", "record_bytes")},
+    },
+    "required": ["sample", "retention_s", "backlog_bytes", "record_bytes"],
+}
 _TIMEOUTS: Final = {"type": "object", "additionalProperties": {"type": "integer"}}
 
 
@@ -52,6 +61,7 @@ class Service:
         "api_key": Property(
             {"type": "object"}, required=False, words="API key", because="the secret or its value changed"
         ),
+        "prediction_log": Property(_PREDICTION_LOG, required=False, words="prediction log"),
         "timeouts": Property(_TIMEOUTS, words="timeouts"),
         "state": Property({"type": "string"}, words="state", because="it was found so in the world"),
     }

@@ -156,7 +156,7 @@ def _run(config: Config, told: PredictionLog, ending: threading.Event) -> int:
         with (spool / "lock").open("a") as lock:
             if not _locked(lock.fileno(), ending):
                 return 0
-            import pyarrow
+            import pyarrow  # nothing but a log that is kept needs it
 
             pyarrow.set_cpu_count(1)
             from bedplate.runtime.server.metrics import Rolling
@@ -166,7 +166,7 @@ def _run(config: Config, told: PredictionLog, ending: threading.Event) -> int:
             while not ending.wait(min(_TICK_S, told.roll_s / 4)):
                 roller.tick(time.monotonic())
             roller.tick(time.monotonic(), ending=True)
-    except OSError as error:  # the master starts another one after a pause
+    except (OSError, ImportError) as error:  # the master starts another one after a pause
         log.write("error", "prediction log", step="open", reason=log.one_line(str(error)))
         return 1
     return 0
