@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from bedplate.runtime.server.predictions.journal import sync_folder
 
@@ -98,10 +98,10 @@ class Bucket:
 
         self._root = root
         self._store = fs.S3FileSystem(
-            region=_region(root.partition("/")[0]),
             connect_timeout=_CONNECTS_WITHIN_S,
             request_timeout=_ANSWERS_WITHIN_S,
             background_writes=False,
+            **_told(root.partition("/")[0]),
         )
 
     def take(self, file: Path, name: str) -> None:
@@ -119,14 +119,21 @@ class Bucket:
                     if _OURS.fullmatch(path.rpartition("/")[2]):
                         self._store.delete_file(path)
                         removed += 1
+                self._tidy(folder)
         return removed
+
+    def _tidy(self, folder: str) -> None:
+        """Remove what stands for an empty folder, which a deletion leaves behind."""
+        for empty in (folder, folder.rpartition("/")[0]):
+            if not self._listed(empty, files=True) and not self._listed(empty, files=False):
+                self._store.delete_dir(empty)
 
     def _partitions(self) -> Iterator[str]:
         for model in self._listed(self._root, files=False):
             for date in self._listed(model, files=False):
                 yield from self._listed(date, files=False)
 
-    def _listed(self, folder: str, *, files: bool) -> Iterable[str]:
+    def _listed(self, folder: str, *, files: bool) -> Sequence[str]:
         from pyarrow import fs
 
         wanted = fs.FileType.File if files else fs.FileType.Directory
@@ -134,14 +141,15 @@ class Bucket:
         return [info.path for info in found if info.type == wanted]
 
 
-def _region(bucket: str) -> str | None:
-    """The bucket's region, where neither the environment says it nor another endpoint is meant."""
+def _told(bucket: str) -> Mapping[str, str]:
+    """What AWS's variables say that pyarrow does not read by itself, and the region where they do not say it."""
     from pyarrow import fs
 
-    told = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE")
-    if any(os.environ.get(name) for name in told):
-        return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    with suppress(OSError):
-        found: str = fs.resolve_s3_region(bucket)
-        return found
-    return None
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        parts = urlsplit(endpoint)
+        return {"endpoint_override": parts.netloc, "scheme": parts.scheme}
+    if not any(os.environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE")):
+        with suppress(OSError):
+            return {"region": fs.resolve_s3_region(bucket)}
+    return {}

@@ -28,7 +28,7 @@ from bedplate.runtime.server.predictions.journal import sync_folder
 from bedplate.runtime.server.predictions.places import Place, partition
 
 _LIST = "batch.json"
-_NOT_UNDERSTOOD = (pyarrow.ArrowException, ValueError, KeyError, StopIteration)
+_NOT_UNDERSTOOD = (pyarrow.ArrowException, ValueError, KeyError, TypeError)
 _FEW_VALUES = ["model", "version", "arm", "outcome", "status"]
 
 

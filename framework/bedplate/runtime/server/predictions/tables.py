@@ -123,11 +123,17 @@ class _Columns:
         return pa.array(self._take(DTYPES[datatype]).astype(_KEPT[datatype], copy=False))
 
     def _take(self, kind: type[T]) -> NDArray[T]:
-        return np.frombuffer(next(self._left), kind)
+        return np.frombuffer(self._next(), kind)
+
+    def _next(self) -> memoryview:
+        found = next(self._left, None)
+        if found is None:
+            raise ValueError("a buffer is missing")
+        return found
 
     def _texts(self) -> pa.Array:
         lengths = self._take(np.int64)
-        data = next(self._left)
+        data = self._next()
         ends = np.zeros(len(lengths) + 1, np.int32)
         np.cumsum(np.maximum(lengths, 0), out=ends[1:])
         missing = lengths < 0
