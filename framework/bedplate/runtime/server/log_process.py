@@ -17,7 +17,7 @@ from bedplate.runtime.server import child, log
 from bedplate.runtime.server.backoff import Pause
 from bedplate.runtime.server.config import Config
 
-_ENDS_WITHIN_S = 4.0
+_LEAST_S = 4.0
 
 
 class LogProcess:
@@ -39,19 +39,22 @@ class LogProcess:
         if self.config.prediction_log is not None and self._tending is None:
             self._tending = asyncio.create_task(self._tend())
 
-    async def end(self) -> None:
+    async def end(self, within_s: float) -> None:
         """Have it finish what is there; one that takes too long is killed, and the next one finishes."""
         self._ending.set()
         if self._tending is None:
             return
-        if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
+        self._tell_end()
         try:
-            await asyncio.wait_for(asyncio.shield(self._tending), _ENDS_WITHIN_S)
+            await asyncio.wait_for(asyncio.shield(self._tending), max(within_s, _LEAST_S))
         except TimeoutError:
             if self._process is not None and self._process.returncode is None:
                 self._process.kill()
             await self._tending
+
+    def _tell_end(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
 
     async def _tend(self) -> None:
         pause = Pause()
@@ -63,7 +66,7 @@ class LogProcess:
                 log.write("error", "not started", reason=f"the prediction log: {error.strerror}")
             else:
                 if self._ending.is_set():
-                    self._process.terminate()
+                    self._tell_end()
                 code = await self._process.wait()
                 if not self._ending.is_set():
                     log.write("error", "prediction log lost", pid=self._process.pid, code=code)
@@ -79,7 +82,7 @@ class LogProcess:
             return await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "bedplate.runtime.server.predictions.roller"),
                 *("--master", str(os.getpid()), "--config", str(file.fileno())),
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE,
                 pass_fds=[file.fileno()],
                 env={
                     **os.environ,

@@ -84,11 +84,12 @@ class Master:
         predecessor.close()
 
     async def _end(self) -> None:
+        began = time.monotonic()
         drain_s = self._config.timeouts.drain_s
         accept_s = 0.0 if self._handed_over else min(_STILL_ACCEPTING_S, drain_s / 4)
         self._fleet.drain(ending=not self._handed_over, accept_s=accept_s)
         await asyncio.gather(self._fleet.gone(), *self._draining.values())
-        await self._log.end()
+        await self._log.end(self._config.timeouts.stop_s - (time.monotonic() - began))
         self._listener.close()
         self._control.close()
         shutil.rmtree(self._metrics, ignore_errors=True)
@@ -174,7 +175,7 @@ class Master:
             return
         if config.prediction_log is None:
             await draining
-        await self._log.end()
+        await self._log.end(config.timeouts.stop_s)
         self._log = LogProcess(config, self._metrics)
         if not self._stopping.is_set():
             self._log.tend()

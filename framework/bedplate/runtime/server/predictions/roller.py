@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bedplate.runtime.server.metrics import Rolling
     from bedplate.runtime.server.predictions.places import Place
 
-_NICE = 10
+_NICE = 5
 _BATCH_BYTES = 64 * 2**20
 _SETTLE_S = 1.0  # workers end their segments within this time of each other
 _TICK_S = 1.0
@@ -131,13 +131,14 @@ class Roller:
 
 
 def main(arguments: list[str]) -> int:
-    """Run until SIGTERM, then finish what is there."""
+    """Run until the standard input ends, then finish what is there."""
     parser = argparse.ArgumentParser(prog="bedplate.runtime.server.predictions.roller")
     for name in ("--config", "--master"):
         parser.add_argument(name, type=int, required=True)
     options = parser.parse_args(arguments)
     ending = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
+    threading.Thread(target=_await_end, args=(ending,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with(options.master)
     with open(options.config, encoding="utf-8") as file:
@@ -145,8 +146,14 @@ def main(arguments: list[str]) -> int:
     if config.prediction_log is None:
         return 0
     os.umask(0o077)
-    os.nice(_NICE)
     return _run(config, config.prediction_log, ending)
+
+
+def _await_end(ending: threading.Event) -> None:
+    """A pipe's end cannot come too early to be noticed, as a signal can."""
+    while os.read(0, 1):
+        pass
+    ending.set()
 
 
 def _run(config: Config, told: PredictionLog, ending: threading.Event) -> int:
@@ -156,20 +163,44 @@ def _run(config: Config, told: PredictionLog, ending: threading.Event) -> int:
         with (spool / "lock").open("a") as lock:
             if not _locked(lock.fileno(), ending):
                 return 0
-            import pyarrow  # nothing but a log that is kept needs it
+            # All that is heavy, before the thread that gives way begins: a first batch is rolled in time then.
+            import pyarrow
+            import pyarrow.compute
 
             pyarrow.set_cpu_count(1)
             from bedplate.runtime.server.metrics import Rolling
 
             roller = Roller(told, config.service, Rolling())
             roller.open()
-            while not ending.wait(min(_TICK_S, told.roll_s / 4)):
-                roller.tick(time.monotonic())
+            _beside(lambda: _work(roller, min(_TICK_S, told.roll_s / 4), ending))
             roller.tick(time.monotonic(), ending=True)
     except (OSError, ImportError) as error:  # the master starts another one after a pause
         log.write("error", "prediction log", step="open", reason=log.one_line(str(error)))
         return 1
     return 0
+
+
+def _work(roller: Roller, pause_s: float, ending: threading.Event) -> None:
+    while not ending.wait(pause_s):
+        roller.tick(time.monotonic())
+
+
+def _beside(work: Callable[[], None]) -> None:
+    """Do it in a thread that gives way to the workers; this one keeps its priority for what must be done soon."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="roll")
+    thread.start()
+    thread.join()
+    for failure in failures:
+        raise failure
 
 
 def _locked(lock: int, ending: threading.Event) -> bool:
