@@ -21,6 +21,8 @@ from bedplate.runtime.server.predictions.records import Records
 DTYPES = dict(DATATYPES.values())
 SECONDS = 1_700_000_000.0
 
+Asked = tuple[str, str | None, Request | None, list[Array]]
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -60,12 +62,12 @@ def kept(shown: Mapping[str, object] | None, array: Array | None, datatype: str)
 
 
 @st.composite
-def asked(draw: st.DrawFn) -> tuple[Signature, list[tuple[str, str | None, Request | None, list[Array]]]]:
+def asked(draw: st.DrawFn) -> tuple[Signature, list[Asked]]:
     """A signature, and requests that have its inputs and ask for some of its outputs, or have failed."""
     types = st.lists(st.sampled_from(sorted(DTYPES)), min_size=1, max_size=2)
     inputs = [tensor(f"in {at}", kind) for at, kind in enumerate(draw(types))]
     outputs = [tensor(f"out {at}", kind) for at, kind in enumerate(draw(types))]
-    found = []
+    found: list[Asked] = []
     for number in range(draw(st.integers(1, 4))):
         identity, client = f"id-{number}", draw(st.none() | st.text(max_size=4))
         if draw(st.booleans()):
@@ -81,7 +83,7 @@ def asked(draw: st.DrawFn) -> tuple[Signature, list[tuple[str, str | None, Reque
 @given(asked())
 @settings(max_examples=200, deadline=None)
 def test_any_tensors_are_read_as_they_were(
-    case: tuple[Signature, list[tuple[str, str | None, Request | None, list[Array]]]],
+    case: tuple[Signature, list[Asked]],
 ) -> None:
     signature, requests = case
     records = Records(signature)
@@ -90,8 +92,8 @@ def test_any_tensors_are_read_as_they_were(
         if request is not None:
             taken = records.kept(request, found, 2**20)
             assert taken is not None
-            shapes, kinds = taken.shapes, taken.values
-        records.take((identity, client, None, "ok", 200, SECONDS, 0.25, False, shapes, kinds))
+            _, shapes, kinds = taken
+        records.taken.append((identity, client, None, "ok", 200, SECONDS, 0.25, False, shapes, kinds))
     (part,) = tables.parts(frames.unpack(records.pack()).frames)
     part.table.validate(full=True)
     assert (part.model, part.date) == ("delay", datetime(2023, 11, 14, 22, tzinfo=UTC))
@@ -112,7 +114,7 @@ def test_any_tensors_are_read_as_they_were(
 def test_the_schema_is_the_documented_one() -> None:
     signature = Signature([tensor("x", "FP16")], [tensor("label", "BYTES")])
     records = Records(signature)
-    records.take(("a", None, None, "failed", 500, SECONDS, 0.1, False, None, None))
+    records.taken.append(("a", None, None, "failed", 500, SECONDS, 0.1, False, None, None))
     (part,) = tables.parts(frames.unpack(records.pack()).frames)
 
     def of(kind: pa.DataType) -> pa.DataType:
@@ -139,7 +141,7 @@ def test_the_schema_is_the_documented_one() -> None:
 def test_hours_become_parts_of_their_own() -> None:
     records = Records(Signature([tensor("x", "FP32")], []))
     for number, moment in enumerate((7199.999, 7200.0, 7199.5, 10_800.0)):
-        records.take((str(number), None, None, "ok", 200, moment, 0.1, False, None, None))
+        records.taken.append((str(number), None, None, "ok", 200, moment, 0.1, False, None, None))
     found = {part.hour: part.table["request_id"].to_pylist() for part in tables.parts(_frames(records))}
     assert found == {1: ["0", "2"], 2: ["1"], 3: ["3"]}
 
@@ -174,4 +176,4 @@ def test_what_is_too_large_is_not_copied() -> None:
     assert Records(signature).kept(request, [text], 19) is None
     taken = Records(signature).kept(request, [text], 20)
     assert taken is not None
-    assert taken.size == 20
+    assert taken[0] == 20

@@ -127,7 +127,8 @@ def end(server: Server) -> None:
 
 
 def roller(server: Server) -> int:
-    return int(until(lambda: server.status().get("prediction_log")))
+    found: int = until(lambda: server.status().get("prediction_log") or 0)
+    return found
 
 
 def test_everything_is_there_once_after_an_orderly_end(logged: Serve, tmp_path: Path) -> None:

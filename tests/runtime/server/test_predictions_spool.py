@@ -18,7 +18,7 @@ from pyarrow import dataset, fs
 from bedplate.runtime.server import log
 from bedplate.runtime.server.config import PredictionLog
 from bedplate.runtime.server.infer import Answer, Request, Wanted
-from bedplate.runtime.server.predictions import journal, places, reading, rolling
+from bedplate.runtime.server.predictions import frames, journal, places, reading, rolling
 from bedplate.runtime.server.predictions.journal import Full, Journal
 from bedplate.runtime.server.predictions.places import Folder, Place, place
 from bedplate.runtime.server.predictions.recorder import Recorder, in_sample, share_below
@@ -64,7 +64,7 @@ def told(folder: Path, **changes: object) -> PredictionLog:
 def frame(*names: str, at: float = NOON) -> bytes:
     records = Records(SIGNATURE)
     for name in names:
-        records.take((name, None, None, "ok", 200, at, 0.1, False, None, None))
+        records.taken.append((name, None, None, "ok", 200, at, 0.1, False, None, None))
     return records.pack()
 
 
@@ -164,7 +164,7 @@ def test_a_full_disk_loses_what_is_counted_as_lost_only(tmp_path: Path) -> None:
         assert counted["logged"] > 0
         assert counted["logged"] + counted["disk_error"] == 20_000
         spool = Spool(small / ".spool")
-        data = [rolling.frames.unpack(path.read_bytes()).frames for path in finished(spool, 2**30)]
+        data = [frames.unpack(path.read_bytes()).frames for path in finished(spool, 2**30)]
         found = sum(int(str(one.meta["rows"])) for segment in data for one in segment)
         assert found == counted["logged"]
     finally:
@@ -312,7 +312,7 @@ def _after(times: int, then: Callable[..., None]) -> Callable[..., None]:
 def test_a_segment_that_nobody_understands_holds_up_no_other(tmp_path: Path) -> None:
     spool = tmp_path / ".spool"
     write(spool, frame("a")).close()
-    write(spool, rolling.frames.pack({"rows": 3, "same": {}, "model": "x"}, [])).close()
+    write(spool, frames.pack({"rows": 3, "same": {}, "model": "x"}, [])).close()
     write(spool, frame("b")).close()
     run(tmp_path)
     assert rows(tmp_path / "serving.a") == ["a", "b"]
@@ -435,7 +435,7 @@ def test_a_place_of_two_versions_is_one_dataset(tmp_path: Path) -> None:
     write(tmp_path / ".spool", frame("a")).close()
     other = Signature([tensor("x", "FP32"), tensor("z", "BYTES")], [tensor("y", "FP32")], version="8")
     records = Records(other)
-    records.take(
+    records.taken.append(
         ("b", None, None, "ok", 200, NOON, 0.1, False, [(1,), (1,), (1,)], [b"\0" * 4, ["t"], b"\0" * 4])
     )
     write(tmp_path / ".spool", records.pack()).close()

@@ -66,27 +66,28 @@ class Recorder:
         """Take the record of a request, if it is in the sample. Called in the event loop."""
         if self._below is not None and not in_sample(request_id, self._below):
             return
-        pending = self._pending.get(signature)
-        if pending is None:
-            pending = self._pending[signature] = Records(signature)
-        size, client_id, kept, omitted = _RECORD_BYTES, None, None, False
-        if answer is not None:
-            client_id = answer.request.id
-            kept = pending.kept(answer.request, answer.arrays, self._record_bytes)
-            if kept is None:
-                omitted = True
-                self._count("omitted", 1)
-            else:
-                size += kept.size
-        if self._handed_bytes - self._done_bytes + self._pending_bytes + size > _QUEUE_BYTES:
+        if self._handed_bytes - self._done_bytes + self._pending_bytes > _QUEUE_BYTES:
             self._count("queue_full", 1)
             return
-        shapes, values = (None, None) if kept is None else (kept.shapes, kept.values)
-        pending.take(
+        records = self._pending.get(signature)
+        if records is None:
+            records = self._pending[signature] = Records(signature)
+        client_id = kept = shapes = values = None
+        if answer is not None:
+            request = answer.request
+            client_id = request.id
+            kept = records.kept(request, answer.arrays, self._record_bytes)
+            if kept is None:
+                self._count("omitted", 1)
+            else:
+                size, shapes, values = kept
+                self._pending_bytes += size
+        omitted = answer is not None and kept is None
+        records.taken.append(
             (request_id, client_id, None, outcome, status, self._clock(), seconds, omitted, shapes, values)
         )
-        self._pending_bytes += size
-        if len(pending) >= _PACK_RECORDS or self._pending_bytes >= _PACK_BYTES:
+        self._pending_bytes += _RECORD_BYTES
+        if self._pending_bytes >= _PACK_BYTES or len(records.taken) >= _PACK_RECORDS:
             self._pack()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_PACK_AFTER_S, self._pack)
@@ -101,10 +102,10 @@ class Recorder:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for pending in self._pending.values():
-            rows = len(pending)
+        for records in self._pending.values():
+            rows = len(records.taken)
             if rows:
-                frame = pending.pack()
+                frame = records.pack()
                 self._handed_bytes += len(frame)
                 self._frames.put((frame, rows, len(frame)))
         self._pending_bytes = 0

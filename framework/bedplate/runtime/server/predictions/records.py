@@ -83,12 +83,8 @@ Taken = tuple[
 ]
 
 
-class Kept(NamedTuple):
-    """What a record keeps of its tensors, in the signature's order, and how many bytes that is."""
-
-    size: int
-    shapes: Sequence[Shape | None]
-    values: Sequence[Values | None]
+# What is kept of a request's tensors, in the signature's order: how many bytes it is, shapes, values.
+Kept = tuple[int, Sequence[Shape | None], Sequence[Values | None]]
 
 
 class Records:
@@ -99,27 +95,29 @@ class Records:
     """
 
     def __init__(self, signature: Signature) -> None:
+        self.taken: list[Taken] = []
         self._signature = signature
         self._inputs = [tensor.name for tensor in signature.inputs]
         self._outputs = list(signature.outputs)
         self._texts = any(tensor.datatype == "BYTES" for tensor in (*signature.inputs, *signature.outputs))
-        self._taken: list[Taken] = []
-
-    def __len__(self) -> int:
-        return len(self._taken)
-
-    def take(self, record: Taken) -> None:
-        self._taken.append(record)
+        self._shapes: list[Shape] = []
 
     def kept(self, request: Request, arrays: Sequence[Array], most_bytes: int) -> Kept | None:
         """What is kept of a request's tensors; None where it is more than so many bytes."""
-        given: Sequence[Array | None] = [*map(request.feeds.__getitem__, self._inputs), *arrays]
         if self._texts or [wanted.tensor for wanted in request.outputs] != self._outputs:
             return self._kept_of_some(request, arrays, most_bytes)
+        feeds = request.feeds
+        given = [feeds[name] for name in self._inputs]
+        given += arrays
         size = sum(map(_nbytes, given))
-        return (
-            Kept(size, list(map(_shape, given)), list(map(_tobytes, given))) if size <= most_bytes else None
-        )
+        if size > most_bytes:
+            return None
+        shapes = list(map(_shape, given))
+        if shapes == self._shapes:  # as in most requests: to keep one of them is less than to keep all
+            shapes = self._shapes
+        else:
+            self._shapes = shapes
+        return size, shapes, list(map(_tobytes, given))
 
     def _kept_of_some(self, request: Request, arrays: Sequence[Array], most_bytes: int) -> Kept | None:
         asked = {wish.tensor.name: array for wish, array in zip(request.outputs, arrays, strict=True)}
@@ -128,12 +126,12 @@ class Records:
         if size > most_bytes:
             return None
         shapes = [None if array is None else array.shape for array in given]
-        return Kept(size, shapes, [None if array is None else _values(array) for array in given])
+        return size, shapes, [None if array is None else _values(array) for array in given]
 
     def pack(self) -> bytes:
         """Their frame; none waits after that."""
-        frame = pack(self._signature, self._taken)
-        self._taken = []
+        frame = pack(self._signature, self.taken)
+        self.taken = []
         return frame
 
 
@@ -144,7 +142,7 @@ def pack(signature: Signature, records: Sequence[Taken]) -> bytes:
     buffers: list[Buffer] = []
     for name in TEXTS:
         values = getattr(columns, name)
-        if name != "request_id" and len(set(values)) == 1:
+        if name != "request_id" and values.count(values[0]) == len(values):
             same[name] = values[0]
         else:
             buffers += _texts(values)
@@ -201,7 +199,7 @@ def _tensor(
     if len(present) < len(shapes):
         parts.append(np.array([shape is not None for shape in shapes], np.bool_).tobytes())
         values = [value for value in values if value is not None]
-    if len(set(present)) == 1:
+    if present.count(present[0]) == len(present):
         told["shape"] = present[0]
     else:
         parts.append(np.array([len(shape) for shape in present], np.int64).tobytes())
