@@ -140,11 +140,20 @@ class Front:
             status = 500
             log.write("error", "bug", model=name, request=request_id, error=repr(error))
             await _error(send, status, "internal error", extra)
+        self._note((name, version), request_id, answer, status, time.perf_counter() - began)
+
+    def _note(
+        self, pair: tuple[str, str], request_id: str, answer: Answer | None, status: int, seconds: float
+    ) -> None:
+        """Count a request, and log it where its model is loaded."""
         outcome = "ok" if status == 200 else _OUTCOMES.get(status, "refused")
-        seconds = time.perf_counter() - began
-        self._metrics.count(name, version, status, outcome, seconds)
-        if self._recorder is not None and (model := self._readiness.models.get((name, version))) is not None:
+        self._metrics.count(*pair, status, outcome, seconds)
+        if self._recorder is None or (model := self._readiness.models.get(pair)) is None:
+            return
+        try:
             self._recorder.offer(model, request_id, answer, status, outcome, seconds)
+        except Exception as error:  # noqa: BLE001 - what is logged must not end what was answered
+            log.write("error", "bug", model=model.name, request=request_id, error=repr(error))
 
     async def _answer(
         self,

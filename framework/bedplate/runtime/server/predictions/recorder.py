@@ -102,13 +102,11 @@ class Recorder:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for records in self._pending.values():
-            rows = len(records.taken)
-            if rows:
-                frame = records.pack()
-                self._handed_bytes += len(frame)
-                self._frames.put((frame, rows, len(frame)))
-        self._pending_bytes = 0
+        pending, self._pending, self._pending_bytes = self._pending, {}, 0
+        for records in pending.values():
+            frame = records.pack()
+            self._handed_bytes += len(frame)
+            self._frames.put((frame, len(records.taken), len(frame)))
 
     def _write_all(self) -> None:
         """The thread: whatever has come up to now is one write and one fsync."""

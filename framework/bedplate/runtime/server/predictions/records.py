@@ -129,10 +129,8 @@ class Records:
         return size, shapes, [None if array is None else _values(array) for array in given]
 
     def pack(self) -> bytes:
-        """Their frame; none waits after that."""
-        frame = pack(self._signature, self.taken)
-        self.taken = []
-        return frame
+        """Their frame."""
+        return pack(self._signature, self.taken)
 
 
 def pack(signature: Signature, records: Sequence[Taken]) -> bytes:

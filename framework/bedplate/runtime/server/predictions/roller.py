@@ -146,7 +146,11 @@ def main(arguments: list[str]) -> int:
     if config.prediction_log is None:
         return 0
     os.umask(0o077)
-    return _run(config, config.prediction_log, ending)
+    try:
+        return _run(config, config.prediction_log, ending)
+    except Exception as error:  # noqa: BLE001 - the process' outermost place
+        log.write("error", "bug", error=repr(error))
+        return 1
 
 
 def _await_end(ending: threading.Event) -> None:
