@@ -120,6 +120,21 @@ class Gates:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictionLog:
+    """Requests and answers that are kept: a `share` of them (exact, such as "0.1"), for so long.
+
+    `to` is a place in a bucket, None where the target chooses. At most `backlog_bytes` wait for their way there;
+    tensors over `record_bytes` are left out.
+    """
+
+    share: str
+    retention_s: int
+    to: str | None
+    backlog_bytes: int
+    record_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """A server of the user's own. `command` and `args` empty: the image's; `metrics`: the path, if it has any."""
 
@@ -167,6 +182,7 @@ class Service:
     api_key: SecretRef | None = None
     tests: tuple[GoldenTest, ...] = ()
     patches: tuple[Patch, ...] = ()
+    prediction_log: PredictionLog | None = None
 
 
 Workload = Artifact | Service

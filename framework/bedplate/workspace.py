@@ -12,6 +12,7 @@
     secrets/            passphrase, fingerprint.key (0600)
     logs/               tracebacks of bugs, output of the engine
     build/<env>/        the images' build contexts, what was built of them, and the builder's output
+    predictions/<env>/  what servers log of requests and answers, by service and model
     world/<env>/        what the local target runs: supervisor/ artifacts/ services/ logs/
 """
 
@@ -113,6 +114,11 @@ class LocalWorld:
     @property
     def supervisor_socket(self) -> Path:
         return self.runtime / "supervisor.sock"
+
+    @property
+    def predictions(self) -> Path:
+        """Data, not something that runs: it stays when the environment is taken away."""
+        return self.root.parent.parent / "predictions" / self.root.name
 
     def service(self, name: str) -> Path:
         return self.root / "services" / name

@@ -18,6 +18,7 @@ _IMAGE = (
     rf"(?P<registry>({_DOMAIN}|localhost)(:[0-9]{{1,5}})?/)?(?P<path>[a-z0-9]+([._/-]+[a-z0-9]+)*)"
     r"(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
+_BUCKET = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_.=-]+)*"
 _REFERRING = r"|.*\$\{.*"
 _CREDENTIALS = "clients find them in variables of their own, such as MLFLOW_TRACKING_USERNAME and _PASSWORD"
 
@@ -52,6 +53,20 @@ class Url(Text):
             "type": "string",
             "pattern": f"^(({'|'.join(self.schemes)})://(?![^/?#]*@)[^\\s\"'<>\\\\]+{_REFERRING})$",
         }
+
+
+class Bucket(Text):
+    """A prefix of a bucket that speaks S3. There is no place in it for a key or another parameter."""
+
+    noun = "a place in a bucket, such as s3://acme-ml/flights"
+
+    def checked(self, scalar: Scalar, text: str) -> str:
+        if not re.fullmatch(_BUCKET, text) or len(text) > 500 or "/.." in text or "/./" in text:
+            self.wrong(scalar, "s3://BUCKET/PREFIX; who may write there, AWS's own variables and files say")
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^({_BUCKET}{_REFERRING})$"}
 
 
 class Image(Text):
@@ -141,6 +156,7 @@ class Address(Text):
 
 
 ImageValue = Annotated[str, Image()]
+BucketValue = Annotated[str, Bucket()]
 HostNameValue = Annotated[str, HostName()]
 DnsLabelValue = Annotated[str, DnsLabel()]
 AddressValue = Annotated[str, Address()]

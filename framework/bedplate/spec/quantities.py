@@ -29,6 +29,9 @@ _SCALE = {
 }  # fmt: skip
 
 
+_BINARY = {"Gi": 30, "Mi": 20, "Ki": 10}
+
+
 @dataclass(frozen=True)
 class Duration(Leaf):
     """A length of time in seconds, exact. `whole_seconds`: milliseconds are too fine."""
@@ -67,7 +70,8 @@ class Duration(Leaf):
         return seconds
 
     def written(self, value: object) -> object:
-        return f"{value}s"
+        days, rest = divmod(Decimal(str(value)), _SECONDS["d"])
+        return f"{value}s" if rest else f"{days}d"
 
     def schema(self) -> Schema:
         return {
@@ -99,6 +103,9 @@ class Percent(Leaf):
                 f"more than 0%, {'less than' if self.below_hundred else 'at most'} 100%",
             )
         return share
+
+    def written(self, value: object) -> object:
+        return f"{(Decimal(str(value)) * 100).normalize():f}%"
 
     @staticmethod
     def _meant(bare: str) -> str:
@@ -133,6 +140,12 @@ class Memory(Leaf):
         if not 0 < amount < 2**53:
             refuse("BP024", f"{scalar.text} is out of range", "more than nothing, less than 8Pi")
         return int(amount)
+
+    def written(self, value: object) -> object:
+        amount = int(str(value))
+        return next(
+            (f"{amount // 2**bits}{unit}" for unit, bits in _BINARY.items() if amount % 2**bits == 0), amount
+        )
 
     def schema(self) -> Schema:
         return {"type": ["string", "number"], "pattern": f"^{_QUANTITY}$"}

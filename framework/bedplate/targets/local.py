@@ -11,7 +11,7 @@ from bedplate.spec.project import Environment
 from bedplate.targets.golden import golden
 from bedplate.targets.lowered import Lowered
 from bedplate.targets.refusals import cannot, no_use
-from bedplate.workloads import Artifact, ServedModel, Service, Workload
+from bedplate.workloads import Artifact, PredictionLog, ServedModel, Service, Workload
 
 NAME = "local"
 SUPERVISOR = "supervisor"
@@ -122,12 +122,24 @@ def _service(service: Service, environment: Environment) -> Lowered:
         properties["api_key"] = service.api_key
     if service.tests:
         properties["tests"] = tuple(golden(test) for test in service.tests)
+    if service.prediction_log is not None:
+        properties["prediction_log"] = _prediction_log(service.prediction_log)
     resource = Resource(name=service.name, type="bedplate:local:Service", properties=properties)
     return Lowered(
         (resource,),
         {service.address: {"url": Ref(resource.name, "url")}},
         {resource.name: service.address},
     )
+
+
+def _prediction_log(told: PredictionLog) -> dict[str, Value]:
+    properties: dict[str, Value] = {
+        "sample": float(told.share),
+        "retention_s": told.retention_s,
+        "backlog_bytes": told.backlog_bytes,
+        "record_bytes": told.record_bytes,
+    }
+    return properties if told.to is None else {**properties, "to": told.to}
 
 
 def _served(model: ServedModel) -> dict[str, Value]:

@@ -12,6 +12,7 @@ from bedplate.engine.provider.kind import NotHealthy, ResourceFailed
 from bedplate.engine.world.observe import observe
 from bedplate.graph import Json
 from bedplate.local_ports import FIRST, LAST
+from bedplate.runtime.server.predictions import reading
 from tests.engine.world.lab import Lab, model_bytes
 
 BAD = b"bad: no ONNX model"
@@ -248,3 +249,38 @@ def test_an_api_key_is_known_by_its_digest_alone(any_lab: Lab, monkeypatch: pyte
     assert any_lab.master().generation != generation
     for path in any_lab.world.root.rglob("*"):
         assert not path.is_file() or b"canary-47" not in path.read_bytes(), path
+
+
+LOG = {"sample": 1.0, "retention_s": 86_400, "backlog_bytes": 2**30, "record_bytes": 2**20}
+
+
+def test_predictions_are_kept_where_they_outlive_the_service(lab: Lab) -> None:
+    inputs = serving(lab, prediction_log=LOG)
+    observed = lab.read(inputs)
+    assert observed is not None
+    assert observed.inputs == inputs
+    lab.infer(lab.master().port, 4.0)
+    lab.change({**inputs, "prediction_log": None})
+    assert "prediction_log" not in lab.config()
+    lab.change({**inputs, "prediction_log": {**LOG, "sample": 0.5}})
+    assert lab.config()["prediction_log"]["sample"] == 0.5
+    lab.remove()
+    table = reading.dataset(lab.world.predictions / "serving.delay" / "delay").to_table().to_pylist()
+    assert [row["inputs"]["x"]["data"] for row in table] == [[4.0]]
+
+
+def test_predictions_go_to_a_bucket_by_name_only(fake_lab: Lab) -> None:
+    inputs = serving(fake_lab, prediction_log={**LOG, "to": "s3://acme-ml/flights"})
+    told = fake_lab.config()["prediction_log"]
+    assert told["to"] == "s3://acme-ml/flights"
+    assert told["spool"] == str(fake_lab.world.predictions / ".spool" / "serving.delay")
+    observed = fake_lab.read(inputs)
+    assert observed is not None
+    assert observed.inputs == inputs
+
+
+def test_without_pyarrow_no_log_is_promised(fake_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_lab.start()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ResourceFailed, match=r"pip install 'bedplate\[log\]'"):
+        fake_lab.serve(fake_lab.inputs(fake_lab.store(), prediction_log=LOG))

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedplate.runtime.server.config import Arm, Route
 from bedplate.runtime.server.refused import Refused
+from bedplate.runtime.server.routes import Arm, Route
 from bedplate.runtime.server.routing import ARM, Router, arm_of
 from tests.runtime.server.served import Server, entry, row
 from tests.runtime.server.served_models import Written

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from bedplate.runtime.server.config import LIMITS, ConfigError, load_variable, parse
+from bedplate.runtime.server.config import LIMITS, load_variable, parse
+from bedplate.runtime.server.config_table import ConfigError
 from bedplate.targets.kubernetes import pods
 from bedplate.workloads import ServedModel, Service
 from tests.runtime.server.served import Server, row, until

@@ -26,6 +26,7 @@ from bedplate.workspace import LocalWorld
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _ADDRESS = re.compile(r"[a-z][a-z0-9_.-]{0,127}")
+_ROLL_S = 300
 _BODY_BYTES, _IN_FLIGHT, _ELEMENTS = 64 * 2**20, 64, 2**24
 
 
@@ -75,6 +76,22 @@ class Golden:
 
 
 @dataclass(frozen=True, slots=True)
+class PredictionLog:
+    """What is kept of requests. `to` is a place in a bucket, None for the folder of this machine."""
+
+    sample: float
+    retention_s: int
+    backlog_bytes: int
+    record_bytes: int
+    to: str | None = None
+
+    def config(self, folder: Path, address: str) -> dict[str, Json]:
+        """As the server's configuration has it; what is on its way there waits in the folder too."""
+        told = {**asdict(self), "to": self.to or str(folder)}
+        return {**told, "spool": str(folder / ".spool" / address), "roll_s": _ROLL_S}
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceInputs:
     """What a graph says of a service."""
 
@@ -90,6 +107,7 @@ class ServiceInputs:
     slo_p95_s: float | None = None
     api_key: Secret | None = None
     tests: tuple[Golden, ...] = ()
+    prediction_log: PredictionLog | None = None
     state: str = "running"
 
     @classmethod
@@ -117,7 +135,16 @@ class ServiceInputs:
 
     def data(self) -> dict[str, Json]:
         """As the graph gave them."""
-        return {key: value for key, value in asdict(self).items() if value is not None and value != ()}
+        found = asdict(self)
+        if not self.tests:
+            del found["tests"]
+        if self.prediction_log is not None:
+            found["prediction_log"] = _said(asdict(self.prediction_log))
+        return _said(found)
+
+
+def _said(data: Mapping[str, Json]) -> dict[str, Json]:
+    return {key: value for key, value in data.items() if value is not None}
 
 
 class ServiceFiles:
@@ -165,6 +192,8 @@ def render(
         config["slo_p95_s"] = inputs.slo_p95_s
     if inputs.tests:
         config["tests"] = [asdict(test) for test in inputs.tests]
+    if inputs.prediction_log is not None:
+        config["prediction_log"] = inputs.prediction_log.config(world.predictions, inputs.address)
     if auth is not None:
         config["auth"] = dict(auth)
     return config

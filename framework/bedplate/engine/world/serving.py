@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
@@ -61,6 +62,8 @@ class Attempt:
                     f"the model {model.name} ({model.sha256[:12]}) is not in the store of this machine",
                     "run bedplate up --refresh, which stores the models first",
                 )
+        if self.wanted.prediction_log is not None and importlib.util.find_spec("pyarrow") is None:
+            raise ResourceFailed("a prediction log needs pyarrow", "pip install 'bedplate[log]'")
         auth = None
         if self.wanted.api_key is not None:
             value = self.wanted.api_key.value()

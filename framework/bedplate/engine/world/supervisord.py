@@ -26,9 +26,10 @@ _START_TIMEOUT_S = 30
 _STOP_MARGIN_S = 5
 _LOG_BYTES, _LOG_BACKUPS = 5 * 2**20, 4
 # What a server needs of the caller's environment. Secrets that happen to lie in it stay out of a process
-# that lives for weeks.
+# that lives for weeks: AWS's files say them anew.
 _INHERITED = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|VIRTUAL_ENV|PYTHONPATH"
+    r"|AWS_(PROFILE|REGION|DEFAULT_REGION|CONFIG_FILE|SHARED_CREDENTIALS_FILE|ENDPOINT_URL(_S3)?|CA_BUNDLE)"
 )
 
 

@@ -132,7 +132,7 @@ async def start(config: Config, listener: socket.socket, metrics: Path) -> Child
     """Start a worker that loads the configuration's models and does not accept yet."""
     ours, theirs = socket.socketpair()
     with theirs, tempfile.TemporaryFile() as file:
-        file.write(json.dumps(_as_json(config)).encode())
+        file.write(json.dumps(as_json(config)).encode())
         file.seek(0)
         descriptors = {
             "--listener": listener.fileno(),
@@ -162,7 +162,8 @@ def _environment(config: Config, metrics: Path) -> dict[str, str]:
     }
 
 
-def _as_json(config: Config) -> dict[str, object]:
+def as_json(config: Config) -> dict[str, object]:
+    """A configuration as `config.parse` reads it."""
     tree = asdict(config)
     key = tree.pop("api_key")
     return {**tree, "auth": {"api_key": key} if key else None}

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bedplate.runtime.server import child, log
+from bedplate.runtime.server.backoff import Pause
 from bedplate.runtime.server.child import Child, Exit
 from bedplate.runtime.server.config import Config
-
-_FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 30.0
-_HEALTHY_S = 30.0
 
 
 class NotProven(Exception):
@@ -33,23 +29,6 @@ class Losses:
         self.count += 1
         self.last = end
         log.write("error", "worker lost", pid=end.pid, how=str(end))
-
-
-@dataclass
-class _Pause:
-    """Exponential backoff: short after a worker that lived, longer after each that did not."""
-
-    next_s: float = _FIRST_PAUSE_S
-    since: float = field(default_factory=time.monotonic)
-
-    def started(self) -> None:
-        self.since = time.monotonic()
-
-    def take(self) -> float:
-        if time.monotonic() - self.since > _HEALTHY_S:
-            self.next_s = _FIRST_PAUSE_S
-        pause, self.next_s = self.next_s, min(self.next_s * 2, _LONGEST_PAUSE_S)
-        return pause
 
 
 class Fleet:
@@ -159,7 +138,7 @@ class Fleet:
             return None
 
     async def _slot(self, worker: Child | None) -> None:
-        pause, before = _Pause(), None  # a failed one answers until its successor has its verdict
+        pause, before = Pause(), None  # a failed one answers until its successor has its verdict
         while not self._stopping.is_set():
             pause.started()
             worker = worker or await self._started()

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import orjson
 
@@ -54,11 +54,15 @@ class Request:
     outputs: Sequence[Wanted]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An answer's body; `json_bytes` is how much of it is JSON, None for all of it; `encoding` its compression."""
+class Answer(NamedTuple):
+    """An answer's body; `json_bytes` is how much of it is JSON, None for all of it; `encoding` its compression.
+
+    `request` is what was answered, and `arrays` what with, one for each of its outputs.
+    """
 
     body: bytes
+    request: Request
+    arrays: Sequence[Array]
     json_bytes: int | None = None
     encoding: str | None = None
 
@@ -98,7 +102,9 @@ def answer(signature: Signature, request: Request, identity: str, arrays: Sequen
         "outputs": outputs,
     }
     text = orjson.dumps(said, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Answer(b"".join((text, *blobs)), len(text)) if blobs else Answer(text)
+    if not blobs:
+        return Answer(text, request, arrays)
+    return Answer(b"".join((text, *blobs)), request, arrays, len(text))
 
 
 def _read(text: bytes | bytearray, rest: memoryview, signature: Signature, limits: Limits) -> Request:

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bedplate.runtime.server import golden, model, pages, tls
-from bedplate.runtime.server.config import Config, ModelFile, parse_routes
+from bedplate.runtime.server.config import Config, ModelFile
 from bedplate.runtime.server.connections import Connections
 from bedplate.runtime.server.front import Front
 from bedplate.runtime.server.metrics import Metrics
 from bedplate.runtime.server.model import RUN_ERRORS, Model
+from bedplate.runtime.server.predictions.recorder import Recorder
 from bedplate.runtime.server.readiness import Readiness
+from bedplate.runtime.server.routes import parse_routes
 from bedplate.runtime.server.routing import Router
 from bedplate.runtime.server.runner import Runner
 
@@ -33,8 +35,10 @@ class Life:
         self._readiness = Readiness(config)
         counted = Metrics(metrics, self._readiness.known, config.slo_p95_s)
         app = pages.application(config, self._readiness, counted)
+        told = config.prediction_log
+        self._recorder = Recorder(told, counted.predictions) if told is not None else None
         self._router = Router(config.routes)
-        front = Front(config, self._readiness, counted, Runner(config), self._router, app)
+        front = Front(config, self._readiness, counted, Runner(config), self._router, self._recorder, app)
         self._connections = Connections(listener, front, tls.context(config.tls) if config.tls else None)
         self._draining: asyncio.Task[None] | None = None
         self._loading = asyncio.create_task(self._load())
@@ -56,7 +60,7 @@ class Life:
 
     def route(self, routes: object) -> None:
         """Choose by other routes from the next request on."""
-        self._router.update(parse_routes(routes, self._config.models))
+        self._router.update(parse_routes(routes, self._config.known))
 
     def accept(self) -> None:
         self._connections.accept()
@@ -75,6 +79,8 @@ class Life:
             await asyncio.sleep(accept_s)
             self._connections.empty_queue()
         await self._connections.drain(self._config.timeouts.drain_s)
+        if self._recorder is not None:
+            await self._recorder.close()
         self.ended.set()
 
 

@@ -12,10 +12,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from bedplate.runtime.server import listening, log
-from bedplate.runtime.server.config import Config, ConfigError, load
+from bedplate.runtime.server.config import Config, load
+from bedplate.runtime.server.config_table import ConfigError
 from bedplate.runtime.server.control import Answer, Control, Final, Json
 from bedplate.runtime.server.fleet import Fleet, Losses, NotProven
 from bedplate.runtime.server.listening import Predecessor
+from bedplate.runtime.server.log_process import LogProcess
 
 PROTOCOL = 1
 _STILL_ACCEPTING_S = 1.0  # after the first 503 of readiness, for balancers to notice
@@ -45,6 +47,8 @@ class Master:
             self._config, self._listener, self._metrics, self._losses, accepting=predecessor is None
         )
         self._fleet.tend()
+        self._log = LogProcess(self._config, self._metrics)
+        self._log.tend()
         if predecessor is None:
             self._control.place()
         else:
@@ -82,10 +86,12 @@ class Master:
         predecessor.close()
 
     async def _end(self) -> None:
+        began = time.monotonic()
         drain_s = self._config.timeouts.drain_s
         accept_s = 0.0 if self._handed_over else min(_STILL_ACCEPTING_S, drain_s / 4)
         self._fleet.drain(ending=not self._handed_over, accept_s=accept_s)
         await asyncio.gather(self._fleet.gone(), *self._draining.values())
+        await self._log.end(self._config.timeouts.stop_s - (time.monotonic() - began))
         self._listener.close()
         self._control.close()
         shutil.rmtree(self._metrics, ignore_errors=True)
@@ -128,6 +134,7 @@ class Master:
             "last_exit": self._losses.last.as_json() if self._losses.last else None,
             "models": [{key: model[key] for key in ("name", "version", "sha256")} for model in models],
             "error": self._fleet.error,
+            "prediction_log": self._log.pid,
             "started_at": self._started_at,
         }
 
@@ -153,8 +160,9 @@ class Master:
             fleet.open()
             fleet.tend()
             await fleet.obeyed()
-            self._retire(old)
+            draining = self._retire(old)
             await old.obeyed()
+            await self._change_log(config, draining)
             return Final({"ok": True})
 
     def _check_change(self, config: Config) -> None:
@@ -168,11 +176,23 @@ class Master:
         await fleet.prove(lambda text: progress({"progress": text}))
         return fleet
 
-    def _retire(self, fleet: Fleet) -> None:
+    async def _change_log(self, config: Config, draining: asyncio.Task[None]) -> None:
+        """Roll as the new configuration has it; without a log there, first what the old workers still write."""
+        if config.prediction_log == self._log.config.prediction_log:
+            return
+        if config.prediction_log is None:
+            await draining
+        await self._log.end(config.timeouts.stop_s)
+        self._log = LogProcess(config, self._metrics)
+        if not self._stopping.is_set():
+            self._log.tend()
+
+    def _retire(self, fleet: Fleet) -> asyncio.Task[None]:
         fleet.drain(ending=False)
         task = asyncio.create_task(fleet.gone())
         self._draining[fleet] = task
         task.add_done_callback(lambda _: self._draining.pop(fleet))
+        return task
 
 
 def _routes_alone(one: Config, other: Config) -> bool:

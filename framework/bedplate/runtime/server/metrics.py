@@ -22,6 +22,7 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 UNKNOWN = "unknown"
 
 _EDGES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+LOG_STATES = ("logged", "omitted", "queue_full", "backlog_full", "disk_error")
 _FOLDED = "0"  # stands where a file's name has the process id
 
 
@@ -53,6 +54,13 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        logged = Counter(
+            "bedplate_prediction_log_records",
+            "Records of requests for the prediction log, by what became of them; logged: they are durable.",
+            ["state"],
+            registry=registry,
+        )
+        self._logged = {state: logged.labels(state) for state in LOG_STATES}
         # Children are resolved once: looking one up costs more than counting with it.
         self._all_durations = durations
         self._durations: dict[tuple[str, str, str], Histogram] = {}
@@ -90,12 +98,41 @@ class Metrics:
     def in_flight(self, change: int) -> None:
         self._in_flight.inc(change)
 
+    def predictions(self, state: str, records: int) -> None:
+        """Count records of the prediction log; `omitted` ones, whose tensors are too large, are logged too."""
+        self._logged[state].inc(records)
+
     def page(self) -> bytes:
         """The page over all workers."""
         registry = CollectorRegistry()
         with _locked(self._folder):
             MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
             return generate_latest(registry)
+
+
+class Rolling:
+    """The instruments of the process that rolls the prediction log."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self._failures = Counter(
+            "bedplate_prediction_log_failures",
+            "Attempts to roll, deliver or forget files of the prediction log that failed.",
+            ["step"],
+            registry=registry,
+        )
+        self._backlog = Gauge(
+            "bedplate_prediction_log_backlog_bytes",
+            "Records and files of the prediction log that are not at their destination yet.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+
+    def failed(self, step: str) -> None:
+        self._failures.labels(step).inc()
+
+    def backlog(self, size: int) -> None:
+        self._backlog.set(size)
 
 
 @contextmanager

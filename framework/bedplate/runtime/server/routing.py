@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from bedplate.runtime.server.config import Arm, Route
 from bedplate.runtime.server.refused import refuse, shown
+from bedplate.runtime.server.routes import Arm, Route
 
 ARM = b"x-bedplate-arm"
 _LONGEST_UNIT = 256

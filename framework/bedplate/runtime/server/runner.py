@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bedplate.runtime.server import compression, infer
 from bedplate.runtime.server.config import Config
@@ -60,4 +60,4 @@ def _run(model: Model, request: infer.Request, form: Form, identity: str) -> Ans
     answer = infer.answer(model, request, request.id if request.id is not None else identity, arrays)
     if form.accepted is None or len(answer.body) < compression.WORTH_BYTES:
         return answer
-    return replace(answer, body=compression.compress(answer.body, form.accepted), encoding=form.accepted)
+    return answer._replace(body=compression.compress(answer.body, form.accepted), encoding=form.accepted)

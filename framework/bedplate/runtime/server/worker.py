@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
 import json
 import logging
 import os
@@ -23,18 +22,18 @@ from typing import TYPE_CHECKING
 
 from bedplate.runtime.server import log
 from bedplate.runtime.server.config import Config, parse
+from bedplate.runtime.server.lifeline import die_with
 
 if TYPE_CHECKING:
     from bedplate.runtime.server.life import Life
 
-_PR_SET_PDEATHSIG = 1
 _LONGEST_ORDER = 16 * 2**20
 
 
 def main(arguments: list[str]) -> int:
     """Run one worker until it is drained; the exit code is 0 then."""
     options = _options(arguments)
-    _die_with(options.master)
+    die_with(options.master)
     with open(options.config, encoding="utf-8") as file:
         config = parse(file.read())
     _limit(config)
@@ -57,14 +56,6 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     for name in ("--listener", "--status", "--config", "--master"):
         parser.add_argument(name, type=int, required=True)
     return parser.parse_args(arguments)
-
-
-def _die_with(master: int) -> None:
-    """Ask the kernel to end this process with its master, even in the middle of a long computation."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != master:  # it died before the kernel was asked
-        raise SystemExit(1)
 
 
 def _limit(config: Config) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 KEY = "serving"
 # What a model's bytes grow to in the server's memory, at the least: they are read, and then built.
 _MEMORY_PER_BYTE = 2
+# A worker writes as much at once when it has been held up.
+_LEAST_BACKLOG = 64 * 2**20
 _CPU_PERIOD_S = Decimal("0.1")
 
 
@@ -110,6 +112,21 @@ def _runtime(entry: Model) -> Iterator[Diagnostic]:
             "runtime bedplate computes on CPUs",
             ("resources", "limits", "gpu"),
             help="serve it with runtime: container and an image that uses GPUs, or take gpu out",
+        )
+    if entry.runtime != BEDPLATE and entry.prediction_log is not None:
+        yield Diagnostic(
+            "BP236",
+            f"only bedplate's own server logs predictions, and this is runtime {entry.runtime}",
+            ("prediction_log",),
+            help="say runtime: bedplate, or take it out",
+            at_key=True,
+        )
+    if entry.prediction_log is not None and entry.prediction_log.backlog < _LEAST_BACKLOG:
+        yield Diagnostic(
+            "BP236",
+            f"a backlog of {_mebibytes(entry.prediction_log.backlog)} does not hold what one write may be",
+            ("prediction_log", "backlog"),
+            help=f"{_mebibytes(_LEAST_BACKLOG)} or more",
         )
     if entry.tests and entry.runtime == CONTAINER and not entry.models and entry.model is None:
         yield Diagnostic(

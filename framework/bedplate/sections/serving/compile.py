@@ -17,6 +17,7 @@ from bedplate.workloads import (
     Gates,
     ModelRef,
     Patch,
+    PredictionLog,
     Probes,
     Resources,
     Service,
@@ -63,6 +64,7 @@ def _service(key: str, entry: Model, project: Project) -> Service:
         tls=SecretRef(expose.tls.secret) if expose.tls else None,
         api_key=expose.auth.api_key,
         tests=() if entry.runtime == CONTAINER else tuple(golden.compiled(key, entry, project)),
+        prediction_log=_prediction_log(entry),
         patches=tuple(
             Patch(index, patch.kind, patch.name, cast(Mapping[str, Json], patch.patch))
             for index, patch in enumerate(entry.kubernetes.patches)
@@ -93,6 +95,14 @@ def _gates(entry: Model) -> Gates:
     return Gates(
         _float(p95), _float(error_rate), max(requests_to_tell(entry), entry.rollout.gates.min_requests or 0)
     )
+
+
+def _prediction_log(entry: Model) -> PredictionLog | None:
+    told = entry.prediction_log
+    if told is None:
+        return None
+    share = f"{told.sample.normalize():f}"
+    return PredictionLog(share, int(told.retention), told.to, told.backlog, told.largest)
 
 
 def _container(entry: Model) -> Container | None:

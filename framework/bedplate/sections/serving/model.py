@@ -8,7 +8,7 @@ from typing import Annotated
 from bedplate.spec.entry import Entry
 from bedplate.spec.model import SpecModel, optional, part, required
 from bedplate.spec.numbers import Integer, Number
-from bedplate.spec.places import HostNameValue, ImageValue
+from bedplate.spec.places import BucketValue, HostNameValue, ImageValue
 from bedplate.spec.quantities import CpuValue, Duration, DurationValue, MemoryValue, Percent
 from bedplate.spec.raw import RawValue
 from bedplate.spec.secrets import SecretValue, TextOrSecretValue, VariableNameValue
@@ -167,6 +167,31 @@ class Rollout(SpecModel):
     gates: Gates = part(Gates, "What must hold before each next step.", "{min_requests: 3000}")
 
 
+class PredictionLog(SpecModel):
+    """What is asked of the models and what they answer, kept in Parquet."""
+
+    sample: Annotated[Decimal, Percent()] = optional(
+        Decimal(1), "The share of requests that is logged, chosen by their ids.", "10%"
+    )
+    retention: Annotated[Decimal, Duration(whole_seconds=True)] = optional(
+        Decimal(30 * 86400), "How long files are kept.", "90d"
+    )
+    to: BucketValue | None = optional(
+        None,
+        "The bucket where finished files go. Who may write there, AWS's own files say.",
+        "s3://acme-ml/flights/predictions",
+        absent="a folder of this machine, .bedplate/predictions/ENVIRONMENT, which destroy leaves alone.",
+    )
+    backlog: MemoryValue = optional(
+        2**30,
+        "How much may wait on the disk for its way there. What comes beyond that is not logged, and counted.",
+        "4Gi",
+    )
+    largest: MemoryValue = optional(
+        2**20, "A request whose tensors are larger is logged without them, and counted.", "256Ki"
+    )
+
+
 class Auth(SpecModel):
     """Who may call."""
 
@@ -293,6 +318,13 @@ class Model(Entry):
         "How a change reaches the callers.",
         "{canary: [{weight: 5%, hold: 1h}], gates: {min_requests: 3000}}",
         absent="at once, when the new version has proved itself.",
+    )
+    prediction_log: PredictionLog | None = optional(
+        None,
+        "Keeps requests and answers in Parquet, for monitoring, experiments and retraining. Callers' data is "
+        "kept only where somebody wrote that it shall be; {} is enough.",
+        "{sample: 10%, retention: 90d}",
+        absent="nothing of a request is kept.",
     )
     expose: Expose = part(Expose, "Where callers find the server.", "{port: 8080}")
     kubernetes: KubernetesPart = part(

@@ -51,6 +51,12 @@ def refuse(workload: Workload, environment: Environment) -> Iterator[Diagnostic]
             f"add image, or environments.{environment.name}.images: {{registry: ...}}",
         ),
         (
+            ("prediction_log",),
+            workload.prediction_log is not None,
+            "keep a prediction log yet",
+            f"override it in {environment.name} with null",
+        ),
+        (
             ("expose", "host"),
             workload.host is not None and cluster.gateway is None,
             "serve a host name without a gateway",

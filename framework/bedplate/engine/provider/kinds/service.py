@@ -34,6 +34,15 @@ _TEST: Final = {
     },
     "required": ["model", "source", "request", "expect", "tolerance"],
 }
+_PREDICTION_LOG: Final = {
+    "type": "object",
+    "properties": {
+        "sample": {"type": "number"},
+        "to": {"type": "string"},
+        **{key: {"type": "integer"} for key in ("retention_s", "backlog_bytes", "record_bytes")},
+    },
+    "required": ["sample", "retention_s", "backlog_bytes", "record_bytes"],
+}
 _TIMEOUTS: Final = {"type": "object", "additionalProperties": {"type": "integer"}}
 
 
@@ -61,6 +70,7 @@ class Service:
             {"type": "object"}, required=False, words="API key", because="the secret or its value changed"
         ),
         "tests": Property({"type": "array", "items": _TEST}, required=False, words="tests"),
+        "prediction_log": Property(_PREDICTION_LOG, required=False, words="prediction log"),
         "timeouts": Property(_TIMEOUTS, words="timeouts"),
         "state": Property({"type": "string"}, words="state", because="it was found so in the world"),
     }
