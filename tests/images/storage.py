@@ -68,7 +68,7 @@ class Storage:
 
 @contextmanager
 def storage(folder: Path) -> Iterator[Storage]:
-    """A new storage that has the base image; what it mounted is unmounted at the end."""
+    """A new storage that has the base image; what it mounted is unmounted at the end, and it goes: it is large."""
     kept = cache_folder().parent / "images"
     with _alone(kept):
         store = _store_with_base(kept)
@@ -79,6 +79,7 @@ def storage(folder: Path) -> Iterator[Storage]:
     finally:
         found.buildah("rm", "--all")
         _unmount(folder)
+        shutil.rmtree(folder)
 
 
 def _store_with_base(kept: Path) -> Path:
