@@ -104,7 +104,7 @@ class Records:
 
     def kept(self, request: Request, arrays: Sequence[Array], most_bytes: int) -> Kept | None:
         """What is kept of a request's tensors; None where it is more than so many bytes."""
-        if self._texts or [wanted.tensor for wanted in request.outputs] != self._outputs:
+        if self._texts or list(map(_tensor_of, request.outputs)) != self._outputs:
             return self._kept_of_some(request, arrays, most_bytes)
         feeds = request.feeds
         given = [feeds[name] for name in self._inputs]
@@ -162,6 +162,7 @@ def pack(signature: Signature, records: Sequence[Taken]) -> bytes:
 
 
 _nbytes, _shape, _tobytes = attrgetter("nbytes"), attrgetter("shape"), methodcaller("tobytes")
+_tensor_of = attrgetter("tensor")
 
 
 def _size(array: Array) -> int:
