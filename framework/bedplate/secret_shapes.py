@@ -9,7 +9,9 @@ SHAPES = (
     r"|-----BEGIN [A-Z ]*PRIVATE KEY|\bsk-[0-9A-Za-z_-]{20,}|\bAIza[0-9A-Za-z_-]{35}"
 )
 # What keys are called whose values are secrets, whatever stands before it: DB_PASSWORD, hub-token.
-KEYS = r"(?:pass(?:word|wd|phrase)?|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?)"
+KEYS = (
+    r"(?:(?:pg)?pass(?:word|wd|phrase)?|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?)"
+)
 # The shortest text that can hold one of them: almost every text is settled by its length.
 _SHORTEST = 15
 

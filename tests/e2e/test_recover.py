@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import time
@@ -206,3 +207,12 @@ def test_the_engine_s_lock_of_another_machine_is_removed_by_force_only(project: 
     project.ok("recover", "--force")
     assert not path.exists()
     assert "no changes" in project.ok("up", "--yes").out
+
+
+def test_what_no_state_knows_is_not_said_to_be_taken_away(project: UserProject) -> None:
+    project.ok("up", "--yes")
+    shutil.rmtree(project.root / ".bedplate")
+    left = project.run("destroy", "--yes")
+    assert left.code == 4
+    assert "a supervisor that it does not know still runs" in left.err
+    assert project.processes() != []

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bedplate.cli import options, terminal
 from bedplate.cli.project import open_applied
+from bedplate.errors import EngineError
+
+if TYPE_CHECKING:
+    from bedplate.workspace import Workspace
 
 
 @click.command("destroy", short_help="take everything away")
@@ -37,7 +42,20 @@ def command(folder: Path, environment: str, as_json: bool, yes: bool) -> None:
         with interruptible(session.pulumi.interruption):
             steps = StepLines(quiet=as_json)
             apply.destroy(session, on_step=steps)
+    _refuse_what_still_runs(project.workspace, environment)
     if as_json:
         terminal.data({"deleted": steps.done})
     else:
         terminal.line(f"destroyed: {steps.done} resources deleted; nothing of {environment} runs any more")
+
+
+def _refuse_what_still_runs(workspace: Workspace, environment: str) -> None:
+    """Raises EngineError: what no state knows, since somebody removed .bedplate, is not taken away by it."""
+    from bedplate.engine.world.observe import observe
+
+    seen = observe(workspace, environment)
+    if seen.supervisor.alive or seen.supervisor.foreign:
+        raise EngineError(
+            f"the state of {environment} holds nothing, but a supervisor that it does not know still runs",
+            hint=f"was .bedplate removed? `kill {seen.supervisor.pid}` ends it and all that it runs",
+        )

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from bedplate.diagnostics import Diagnostic, PathKey, Related, meant_or
-from bedplate.secret_shapes import names_a_secret
+from bedplate.secret_shapes import has_credentials, names_a_secret
 from bedplate.sections.models import version_of
 from bedplate.sections.serving import gates, golden, images
 from bedplate.sections.serving.model import BEDPLATE, CONTAINER, Model
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 KEY = "serving"
 # What a model's bytes grow to in the server's memory, at the least: they are read, and then built.
 _MEMORY_PER_BYTE = 2
+_NO_VALUE = ", and a secret's value cannot stand in the spec"
 # A worker writes as much at once when it has been held up.
 _LEAST_BACKLOG = 64 * 2**20
 _CPU_PERIOD_S = Decimal("0.1")
@@ -141,13 +142,36 @@ def _runtime(entry: Model) -> Iterator[Diagnostic]:
 def _variables(entry: Model) -> Iterator[Diagnostic]:
     """Values in plain text under names of secrets; a path is where a secret is, not what it is."""
     for name, value in entry.container.env.items() if entry.container else ():
-        if isinstance(value, str) and value and not value.startswith("/") and names_a_secret(name):
-            yield Diagnostic(
-                "BP110",
-                f"{name} is what a secret is called, and a secret's value cannot stand in the spec",
-                ("container", "env", name),
-                help=f"name it: {name}: {{secret: NAME}}",
-            )
+        if isinstance(value, str) and (why := _tells(name, value)):
+            help_text = f"name it: {name}: {{secret: NAME}}"
+            yield Diagnostic("BP110", f"{why}{_NO_VALUE}", ("container", "env", name), help=help_text)
+    for index, patch in enumerate(entry.kubernetes.patches):
+        for path, why in _told_in(patch.patch, ("kubernetes", "patches", index, "patch")):
+            help_text = "take it from a Secret: valueFrom: {secretKeyRef: {name: NAME, key: KEY}}"
+            yield Diagnostic("BP110", f"{why}{_NO_VALUE}", path, help=help_text)
+
+
+def _tells(name: str, value: str) -> str | None:
+    """Why a text under this name is a secret's value, None where it is none."""
+    if has_credentials(value):
+        return "this address holds credentials"
+    if value and not value.startswith("/") and names_a_secret(name):
+        return f"{name} is what a secret is called"
+    return None
+
+
+def _told_in(value: object, path: tuple[PathKey, ...]) -> Iterator[tuple[tuple[PathKey, ...], str]]:
+    """Secrets' values in a patch, also those of variables: {name: DB_PASSWORD, value: ...}."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            name = value["name"] if key == "value" and isinstance(value.get("name"), str) else key
+            if isinstance(item, str) and (why := _tells(name, item)):
+                yield (*path, key), why
+            else:
+                yield from _told_in(item, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _told_in(item, (*path, index))
 
 
 def _resources(key: str, entry: Model, project: Project) -> Iterator[Diagnostic]:
