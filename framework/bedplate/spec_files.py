@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bedplate.spec.project_files import open_regular
+
 LOCK_FILE = "bedplate.lock"
 _OF_NO_GRAPH = (b"#", b"version:", b"identity:")
 
@@ -51,6 +53,7 @@ def digest_of(name: str, data: bytes) -> str:
 
 def _digest(path: Path) -> str | None:
     try:
-        return digest_of(path.name, path.read_bytes())
+        with open_regular(path) as file:
+            return digest_of(path.name, file.read())
     except OSError:
         return digest_of(path.name, b"") if path.name == LOCK_FILE else None

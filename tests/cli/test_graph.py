@@ -48,7 +48,9 @@ def test_json(project: Path, words: list[str], capsys: pytest.CaptureFixture[str
         ("a.json", [], "{"),
         ("a.mmd", [], "---"),
         ("deep/a", [], "---"),
+        ("a.Mermaid", [], "---"),
         ("a.svg", ["--format", "mermaid"], "---"),
+        ("a.md", ["--format", "mermaid"], "---"),
     ],
 )
 def test_into_a_file_in_the_form_of_its_ending(
@@ -60,6 +62,17 @@ def test_into_a_file_in_the_form_of_its_ending(
     before = file.read_bytes()
     answer(capsys, str(project), "graph", "-o", str(file), *words)
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.md", "v1.2"])
+def test_an_ending_of_what_is_not_drawn_is_refused(
+    project: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["-C", str(project), "graph", "-o", str(project / name)]) == 2
+    said = capsys.readouterr().err
+    assert f"a picture cannot be written as {Path(name).suffix}" in said
+    assert "end FILE with .svg, .json, .mmd, .mermaid, or say its --format" in said
+    assert not (project / name).exists()
 
 
 def test_one_entry_with_its_neighbours(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from bedplate.cli import run
 from bedplate.cli.project import check_file
 from bedplate.spec.load import FILE_BYTES
 from tests.spec.cases import MODEL
@@ -116,3 +118,62 @@ def test_a_folder_that_is_not_there_is_told_with_the_one_that_was_meant(project:
         "there is no folder policies",
         "did you mean policy?",
     )
+
+
+def test_a_rule_that_ends_the_process_ends_only_itself(project: Path) -> None:
+    (project / "policies").mkdir()
+    (project / "policies" / "a.py").write_text("import sys\n\nsys.exit(0)\n")
+    (project / "policies" / "b.py").write_text(
+        "CODE = 'ACME001'\ndef check(r, e):\n    raise SystemExit(0)\n"
+    )
+
+    assert sorted(said(project)) == [
+        ("ACME001", "the policy failed: it called sys.exit (policies/b.py:3)"),
+        ("BP750", "policies/a.py is no policy: it called sys.exit (policies/a.py:3)"),
+    ]
+
+
+@pytest.mark.parametrize("before", ["", "CODE = 'ACME001'\ndef check(r, e):\n    "])
+def test_a_rule_does_not_keep_a_person_from_stopping_it(before: str, project: Path) -> None:
+    (project / "policies").mkdir()
+    (project / "policies" / "a.py").write_text(f"{before}raise KeyboardInterrupt\n")
+
+    with pytest.raises(KeyboardInterrupt):
+        said(project)
+
+
+@pytest.mark.parametrize(
+    ("body", "what"), [("return 'no team'", "a text"), ("return None", "NoneType"), ("return 3", "int")]
+)
+def test_a_rule_that_gives_no_messages_is_told_once(body: str, what: str, project: Path) -> None:
+    (project / "policies").mkdir()
+    (project / "policies" / "z.py").write_text(f"CODE = 'ACME001'\ndef check(r, e):\n    {body}\n")
+    with (project / "bedplate.yaml").open("a") as spec:
+        spec.write("environments:\n  here: {target: local}\n  there: {target: local}\n")
+
+    (found,) = check_file(project / "bedplate.yaml")[1]
+    message = f"policies/z.py: check gave {what}, and yields one message for each thing that is wrong"
+    assert (found.code, found.message, found.path) == ("ACME001", message, ("policies",))
+    assert found.span is not None
+    assert found.span.line == 3
+
+
+def test_a_failure_names_the_line_of_the_rule_that_led_to_it(project: Path) -> None:
+    (project / "policies").mkdir()
+    rule = "import json\nCODE = 'ACME001'\ndef check(r, e):\n    yield from json.loads('nothing')\n"
+    (project / "policies" / "z.py").write_text(rule)
+
+    ((_, message),) = set(said(project))
+    assert message.startswith("the policy failed: JSONDecodeError: ")
+    assert message.endswith(" (policies/z.py:4)")
+
+
+def test_what_a_rule_prints_is_no_part_of_a_report(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "policies").mkdir()
+    printing = RULE.replace("    if", "    print('asked')\n    if")
+    (project / "policies" / "z.py").write_text(f"print('read')\n{printing}")
+
+    assert run(["-C", str(project), "validate", "--format", "json"]) == 1
+    out, err = capsys.readouterr()
+    assert [d["message"] for d in json.loads(out)["diagnostics"]] == ["told"]
+    assert "read\nasked\n" in err

@@ -96,7 +96,7 @@ def test_a_refusal_is_looked_at_closely(tmp_path: Path, given: str, why: str) ->
         ("{type: a:b:C, properties: {replicas: 11}, environment: {name: eu}, says: in eu}", ""),
         ("{type: a:b:C, properties: {replicas: 11}, environment: {target: local}}", "it is accepted"),
         ("{type: bedplate:local:Service, properties: {replicas: 11}}", "it is accepted"),
-        ("{type: a:b:C, properties: {}}", "the policy failed: KeyError: 'replicas'"),
+        ("{type: a:b:C, properties: {}}", "the policy failed: KeyError: 'replicas' (policies/small.py:5)"),
     ],
 )
 def test_a_rule_in_python_is_tried_in_the_same_way(tmp_path: Path, given: str, why: str) -> None:
@@ -106,7 +106,7 @@ def test_a_rule_in_python_is_tried_in_the_same_way(tmp_path: Path, given: str, w
 
 def test_a_rule_in_python_that_fails_is_no_acceptance(tmp_path: Path) -> None:
     report = tried(tmp_path, small_py=SMALL, tests_small="accept:\n  it: {type: a:b:C, properties: {}}\n")
-    assert whys(report) == {"it": "the policy failed: KeyError: 'replicas'"}
+    assert whys(report) == {"it": "the policy failed: KeyError: 'replicas' (policies/small.py:5)"}
 
 
 def test_without_code_the_tests_of_rules_in_python_are_left_out(tmp_path: Path) -> None:

@@ -147,6 +147,26 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> N
         assert [d.code for d in load(path).diagnostics] == ["BP001"]
 
 
+def test_a_link_that_leads_out_of_the_folder_shows_nothing_of_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "outside.yaml").write_text("password: hunter2\n")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "bedplate.yaml").symlink_to(tmp_path / "outside.yaml")
+
+    (found,) = load(project / "bedplate.yaml").diagnostics
+    assert (found.code, found.message) == ("BP111", "bedplate.yaml leads outside the project")
+    assert "hunter2" not in repr(found)
+
+
+def test_links_to_the_folder_and_inside_of_it_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "real.yaml").write_text("version: 1\n")
+    (tmp_path / "project" / "bedplate.yaml").symlink_to("real.yaml")
+    (tmp_path / "linked").symlink_to("project")
+
+    assert load(tmp_path / "linked" / "bedplate.yaml").diagnostics == ()
+
+
 def test_validate_imports_nothing_heavy(tmp_path: Path) -> None:
     project = Case(ROOT / "serving" / "valid").copy(tmp_path).parent
     program = (

@@ -4,6 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from bedplate.compiler import compile_project
 from bedplate.diagnostics import merged
 from bedplate.sections import serving
 from bedplate.spec import grammar
-from bedplate.spec.inputs import read_inputs
+from bedplate.spec.inputs import read_inputs, read_lock
 from bedplate.spec.load import load, load_text
 from bedplate.spec.project import Project
 from bedplate.spec.validate import Validated, validate
+from bedplate.spec_files import SpecFiles
 from tests.spec.cases import MODEL
 
 HEAD = "version: 1\nproject: flights\n"
@@ -132,6 +134,7 @@ def test_files_are_hashed_and_held_to_the_project(tmp_path: Path) -> None:
 
 GRAPHS = """
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from bedplate.cli.project import check_file
 from bedplate.compiler import compile_project
@@ -194,3 +197,21 @@ def test_compiling_reads_no_clock_and_no_file(tmp_path: Path, monkeypatch: pytes
     compiled = compile_project(projects["prod"])
 
     assert compiled.graphs["serving"].resources
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (os.mkfifo, "not a regular file"),
+        (os.mkdir, "not a regular file"),
+        (lambda path: path.symlink_to("/etc/hostname"), "it leads outside the project"),
+        (lambda path: path.write_bytes(b"\n" * (16 * 1024**2 + 1)), "it is larger than 16 MiB"),
+    ],
+)
+def test_a_lock_that_is_no_file_of_the_project_is_refused_without_waiting(
+    make: Callable[[Path], object], why: str, tmp_path: Path
+) -> None:
+    make(tmp_path / "bedplate.lock")
+
+    _, _, (found,) = read_lock(tmp_path, SpecFiles())
+    assert (found.code, found.message) == ("BP114", f"bedplate.lock cannot be read: {why}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bedplate.picture.model import Picture
 
 FORMATS = ["mermaid", "svg", "json"]
-ENDINGS = {".svg": "svg", ".json": "json"}
+ENDINGS = {".svg": "svg", ".json": "json", ".mmd": "mermaid", ".mermaid": "mermaid", "": "mermaid"}
 
 
 @click.command("graph", short_help="draw what the spec becomes in one environment")
@@ -54,7 +54,7 @@ def command(
     from bedplate.cli.project import compiled_offline
     from bedplate.picture.model import NotInPicture, narrowed, picture
 
-    form = form or ("json" if as_json else ENDINGS.get(output.suffix.lower() if output else "", "mermaid"))
+    form = form or ("json" if as_json else _form_of(output))
     whole = picture(*compiled_offline(folder, environment))
     try:
         text = _text(narrowed(whole, addresses) if addresses else whole, form)
@@ -67,6 +67,17 @@ def command(
     else:
         write_atomically(output.resolve(), text)
         terminal.line(f"wrote {terminal.escaped(str(output))}")
+
+
+def _form_of(output: Path | None) -> str:
+    """The form that a file's ending says. Raises UsageError for an ending of something else, such as .png."""
+    ending = output.suffix.lower() if output else ""
+    if ending not in ENDINGS:
+        raise UsageError(
+            f"a picture cannot be written as {ending}",
+            hint=f"end FILE with {', '.join(filter(None, ENDINGS))}, or say its --format",
+        )
+    return ENDINGS[ending]
 
 
 def _text(picture: Picture, form: str) -> str:

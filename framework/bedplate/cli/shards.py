@@ -37,13 +37,22 @@ def command(folder: Path, counts: tuple[str, ...], environment: str, as_json: bo
     The number is kept in bedplate.lock: commit it. Entries of the state are moved, and nothing that runs is
     touched. One that was cut off goes on when it is run again.
     """
-    wanted = dict(map(_count, counts))
+    wanted = _counts(counts)
     if wanted:
         _divide(folder, environment, wanted, as_json=as_json, yes=yes)
     elif not as_json:
         _show(_sizes(open_project(folder, environment).compiled))
     if as_json:
         terminal.data({"sections": _sizes(open_project(folder, environment).compiled)})
+
+
+def _counts(words: Sequence[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for section, count in map(_count, words):
+        if section in counts:
+            raise UsageError(f"{section} is given twice", hint=f"say {section}=N once")
+        counts[section] = count
+    return counts
 
 
 def _count(word: str) -> tuple[str, int]:

@@ -13,6 +13,7 @@ from bedplate.atomic import write_atomically
 from bedplate.engine.state import IDENTITY, State, outputs
 from bedplate.errors import ForeignState, StateError
 from bedplate.lockfile import LockFile, LockFileError, parse, to_text
+from bedplate.spec.project_files import open_regular
 from bedplate.workspace import Workspace
 
 
@@ -47,10 +48,12 @@ def claim(workspace: Workspace) -> None:
 
 def _lock_file(workspace: Workspace) -> LockFile:
     try:
-        return parse(workspace.lock_file.read_text(encoding="utf-8"))
+        with open_regular(workspace.lock_file) as file:
+            return parse(file.read().decode("utf-8"))
     except FileNotFoundError:
         return LockFile()
-    except (LockFileError, UnicodeDecodeError) as error:
+    except (OSError, LockFileError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise StateError(
-            f"{workspace.lock_file} cannot be read: {error}", hint="restore it from version control"
+            f"{workspace.lock_file} cannot be read: {why}", hint="restore it from version control"
         ) from error

@@ -5,6 +5,7 @@ production.py what `mode: production` demands
 pods.py       the Pod Security Standard "restricted", and what good practice adds
 sizes.py      what the API server would refuse for its length
 team.py       the team's own: JSON-Schema rules and small Python modules in a folder of the project
+asked.py      runs the code of those modules
 trials.py     the team's tests of them: resources that must be accepted, and such that must be refused
 
 To add one: a module with POLICIES, its line in BUILT_IN, its explanation, its cases.

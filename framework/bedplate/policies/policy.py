@@ -19,7 +19,8 @@ MODES = ("development", "production")
 class Breach:
     """What is wrong, and where: a resource of a stack, and the field of its entry that would mend it.
 
-    Without a resource it is about the environment itself, and `field` is one of its settings.
+    Without a resource it is about the environment itself, and `field` is one of its settings; or about neither,
+    but what stands at a `place` of the spec.
     """
 
     message: str
@@ -27,6 +28,7 @@ class Breach:
     stack: str = ""
     resource: str = ""
     field: tuple[PathKey, ...] = ()
+    place: tuple[PathKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,11 @@ def located(policy: Policy, breach: Breach, compiled: Compiled, project: Project
     """A breach as a diagnostic at the entry that its resource comes from."""
     origin = compiled.origins.get(breach.stack, {}).get(breach.resource)
     environment = project.environment.name
-    if origin is not None:
-        path: tuple[PathKey, ...] = (*origin.address.split("."), *breach.field)
+    path: tuple[PathKey, ...]
+    if breach.place:
+        path = breach.place
+    elif origin is not None:
+        path = (*origin.address.split("."), *breach.field)
     elif breach.resource:
         path = ("environments", environment)
     else:
@@ -94,7 +99,7 @@ def located(policy: Policy, breach: Breach, compiled: Compiled, project: Project
         policy.code,
         breach.message,
         path,
-        project.span(path, at_key=not breach.field),
+        project.span(path, at_key=not (breach.field or breach.place)),
         breach.help,
         policy.level,
         environment=environment,

@@ -33,6 +33,7 @@ import yaml
 from bedplate.compiler import Compiled
 from bedplate.diagnostics import Diagnostic, Severity, dotted, meant
 from bedplate.graph import Resource, encode
+from bedplate.policies.asked import Failed, NoMessages, asked, run
 from bedplate.policies.policy import MODES, Applies, Breach, Policy, Rule, resources
 from bedplate.spec.load import FILE_BYTES
 from bedplate.spec.project import Environment
@@ -141,11 +142,11 @@ def _schema_rule(data: bytes, name: str) -> Policy:
     return Policy(
         _code(rule["code"]),
         str(rule["title"]),
-        partial(_each, check, str(rule.get("help", ""))),
+        partial(_each, asked(check, name), str(rule.get("help", ""))),
         name,
         about,
         _level(rule.get("level", "error")),
-        in_detail,
+        asked(in_detail, name),
     )
 
 
@@ -168,19 +169,20 @@ def _python_rule(data: bytes, name: str, path: Path) -> Policy:
         raise Unusable("it cannot be imported")
     module = module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise Unusable(f"{type(error).__name__}: {error}") from error
+        run(partial(spec.loader.exec_module, module), name, path)
+    except Failed as error:
+        raise Unusable(str(error)) from error
     check = getattr(module, "check", None)
     if not callable(check):
         raise Unusable("it has no function check(resource, environment)")
+    rule = asked(check, name, path)
     return Policy(
         _code(getattr(module, "CODE", "")),
         str(getattr(module, "TITLE", path.stem)),
-        partial(_each, check, str(getattr(module, "HELP", ""))),
+        partial(_each, rule, str(getattr(module, "HELP", ""))),
         name,
         level=_level(getattr(module, "LEVEL", "error")),
-        rule=check,
+        rule=rule,
     )
 
 
@@ -208,13 +210,14 @@ def _each(
     for stack, resource in resources(compiled):
         try:
             messages = [*check(_plain(resource), told)]
-        except Exception as error:  # noqa: BLE001 - whatever the team's code raises
-            yield Breach(
-                f"the policy failed: {type(error).__name__}: {error}", "mend it", stack, resource.name
-            )
+        except NoMessages as error:
+            yield Breach(str(error), "mend it", place=("policies",))  # once, whatever it was asked about
+            return
+        except Failed as error:
+            yield Breach(f"the policy failed: {error}", "mend it", stack, resource.name)
             return
         for message in messages:
-            yield Breach(str(message), help_text, stack, resource.name)
+            yield Breach(message, help_text, stack, resource.name)
 
 
 def _plain(resource: Resource) -> dict[str, Any]:

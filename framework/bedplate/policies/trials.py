@@ -27,6 +27,7 @@ from typing import Any, Literal
 
 import yaml
 
+from bedplate.policies.asked import Failed, NoMessages
 from bedplate.policies.policy import MODES, Applies, Policy
 from bedplate.spec.project_files import OutsideProject, open_inside
 
@@ -225,14 +226,16 @@ def _environment(of_type: str, applies: Applies) -> dict[str, str]:
 
 
 def _outcome(trial: Trial, policy: Policy) -> Outcome:
-    """What the rule does with the resource. Whatever a team's code raises is a failure of its test."""
+    """What the rule does with the resource. Where a team's code fails, so does its test."""
     rule = policy.rule
     if rule is None:
         return Outcome(trial, "the policy cannot be tested")
     try:
-        said = [str(message) for message in rule(trial.resource, trial.environment)]
-    except Exception as error:  # noqa: BLE001
-        return Outcome(trial, f"the policy failed: {type(error).__name__}: {error}")
+        said = [*rule(trial.resource, trial.environment)]
+    except NoMessages as error:
+        return Outcome(trial, str(error))
+    except Failed as error:
+        return Outcome(trial, f"the policy failed: {error}")
     if trial.kind == "accept":
         return Outcome(trial, f"it is refused: {'; '.join(said)}" if said else "")
     if not said:

@@ -20,16 +20,22 @@ from bedplate.spec_files import LOCK_FILE, SpecFiles, digest_of
 REGISTRY_FILE = ".bedplate/cache/registry.lock"
 _CHUNK_BYTES = 1024 * 1024
 _JSON_BYTES = 16 * 1024 * 1024
+_LOCK_BYTES = 16 * 1024 * 1024
 
 
 def read_lock(root: Path, files: SpecFiles) -> tuple[LockFile, SpecFiles, tuple[Diagnostic, ...]]:
     """bedplate.lock, the spec's files with it, and what is wrong with it."""
     try:
-        data = (root / LOCK_FILE).read_bytes()
+        with open_inside(root, LOCK_FILE) as file:
+            data = file.read(_LOCK_BYTES + 1)
     except FileNotFoundError:
         data = b""
+    except OutsideProject:
+        return LockFile(), files, (_damaged("it leads outside the project"),)
     except OSError as error:
         return LockFile(), files, (_damaged(error.strerror or str(error)),)
+    if len(data) > _LOCK_BYTES:
+        return LockFile(), files, (_damaged(f"it is larger than {_LOCK_BYTES // 1024**2} MiB"),)
     files = replace(files, digests={**files.digests, LOCK_FILE: digest_of(LOCK_FILE, data)})
     if not data:
         return LockFile(), files, ()

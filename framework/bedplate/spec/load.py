@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bedplate.diagnostics import Diagnostic, Span, ordered
 from bedplate.spec.compose import compose
-from bedplate.spec.project_files import open_regular
+from bedplate.spec.project_files import OutsideProject, open_inside
 from bedplate.spec.tree import Map, Place, Source
 from bedplate.spec_files import SpecFiles, digest_of
 
@@ -35,7 +35,7 @@ class Loaded:
 def load(spec_path: Path) -> Loaded:
     """Reads and composes a spec and what it includes. Never raises for what the files hold, or are not."""
     folder = spec_path.parent.resolve()
-    read = _read(spec_path)
+    read = _read(folder, spec_path.name)
     if isinstance(read, Diagnostic):
         return Loaded(folder, None, (read,))
     loaded = mended(load_text(read, spec_path.name, folder))
@@ -88,19 +88,22 @@ def too_large(name: str, span: Span) -> Diagnostic:
     return Diagnostic("BP002", f"{name} is larger than {FILE_BYTES // 1024**2} MiB", span=span)
 
 
-def _read(path: Path) -> bytes | Diagnostic:
-    here = Span(path.name, 1, 1, 2)
+def _read(folder: Path, name: str) -> bytes | Diagnostic:
+    here = Span(name, 1, 1, 2)
     try:
-        with open_regular(path) as file:
+        with open_inside(folder, name) as file:
             data = file.read(FILE_BYTES + 1)
     except FileNotFoundError:
         return Diagnostic(
-            "BP001", f"there is no {path.name} here", span=here, help="use -C DIR for another folder"
+            "BP001", f"there is no {name} here", span=here, help="use -C DIR for another folder"
         )
+    except OutsideProject:  # of whose lines a diagnostic would show some
+        told = "put the file itself into the project's folder"
+        return Diagnostic("BP111", f"{name} leads outside the project", span=here, help=told)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the path is not valid"
-        return Diagnostic("BP001", f"{path.name} cannot be read: {reason}", span=here)
-    return too_large(path.name, here) if len(data) > FILE_BYTES else data
+        return Diagnostic("BP001", f"{name} cannot be read: {reason}", span=here)
+    return too_large(name, here) if len(data) > FILE_BYTES else data
 
 
 def _decoded(data: bytes, name: str) -> str | Diagnostic:
