@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from bedplate.diagnostics import Diagnostic, merged, ordered, refuses
 from bedplate.sections import KNOWN, SECTIONS
-from bedplate.spec import removals
+from bedplate.spec import almost, removals
 from bedplate.spec.environments import LOCAL, Layer, Resolved, Written, nowhere, resolve
 from bedplate.spec.frame import READ_WHOLE, EnvironmentSpec, Frame, Variable
 from bedplate.spec.frame_checks import FrameChecks
@@ -42,7 +42,8 @@ def validate(loaded: Loaded, facts: Mapping[str, Facts] | None = None) -> Valida
     """Every environment of a loaded spec. `facts`: what is known of entries' files, by environment."""
     if loaded.tree is None:
         return Validated({}, loaded.diagnostics)
-    return _Validation(loaded.tree, loaded.diagnostics, facts or {}).run()
+    tree, slips = almost.mended(loaded.tree)
+    return _Validation(tree, (*loaded.diagnostics, *slips), facts or {}).run()
 
 
 @dataclass(slots=True)
