@@ -56,6 +56,7 @@ class _Validation:
     referring: dict[int, bool] = field(default_factory=dict)
     sections: Sections = field(init=False)
     refused: bool = False
+    templates: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.sections = Sections(frozenset(self.names(ENVIRONMENTS)) or frozenset({LOCAL}))
@@ -64,6 +65,7 @@ class _Validation:
         frame = read(Frame, self.tree, (), also_known=SECTIONS)
         variables, variable_problems = self.named("variables", Variable)
         specs, environment_problems = self.named(ENVIRONMENTS, EnvironmentSpec, partial=True)
+        self.templates = frozenset(name for name, spec in specs.items() if spec.abstract)
         written = Written(
             self.tree,
             frame.model.project if frame.model else "",
@@ -188,8 +190,9 @@ class _Validation:
             sections_read[key], said = self.section(tree, key, references)
             problems.extend(said)
         found = Project(
-            project, environment, sections_read, tree=tree, elsewhere=elsewhere, policies=policies
-        )
+            project, environment, sections_read,
+            tree=tree, elsewhere=elsewhere, policies=policies, templates=self.templates,
+        )  # fmt: skip
         if problems or self.refused:
             problems.extend(cross_checks(found))
         return found, problems
