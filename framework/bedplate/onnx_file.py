@@ -24,6 +24,7 @@ _OTHER_FORMATS = {
     b"\xfd7zXZ": "compressed with xz",
     b"TFL3": "a TensorFlow Lite model",
 }
+_LFS = b"version https://git-lfs.github.com/spec/"
 
 
 # TensorProto.DataType of onnx.proto -> the datatype of the Open Inference Protocol.
@@ -35,13 +36,18 @@ _DATATYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Unservable:
-    """Why the bytes are no model that can be served."""
+    """Why the bytes are no model that can be served, and what helps."""
 
     reason: str
+    help: str | None = None
 
 
 class NotLoadable(ValueError):
     """The bytes are not an ONNX model that the server agrees to load; the text says why."""
+
+    def __init__(self, reason: str, help_text: str | None = None) -> None:
+        super().__init__(reason)
+        self.help = help_text
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ def check(data: bytes | memoryview) -> None:
     """Raise NotLoadable unless the bytes are an ONNX model that stands by itself."""
     if not data:
         raise NotLoadable("the file is empty")
+    if bytes(data[: len(_LFS)]) == _LFS:
+        raise NotLoadable("it is a Git LFS pointer, not the model", "git lfs pull")
     head = bytes(data[:8])
     for magic, what in _OTHER_FORMATS.items():
         if head.startswith(magic):
@@ -90,7 +98,7 @@ def signature(data: bytes | memoryview) -> Signature | Unservable:
         check(data)
         return _signature(memoryview(data))
     except NotLoadable as error:
-        return Unservable(str(error))
+        return Unservable(str(error), error.help)
 
 
 def _signature(view: memoryview) -> Signature:

@@ -16,6 +16,7 @@ from bedplate.secret_shapes import KEYS, SHAPES
 
 SHOWN_AT_MOST = 50
 SECRETS_VALUE = "BP110"
+SECRETS_NAME = "BP122"
 
 _NARROWEST = 12
 _LONGEST = 500
@@ -94,7 +95,9 @@ def _block(
         lines.append(
             f"{arrow} {where}{'  ' if address or environment else ''}{address}{environment}".rstrip()
         )
-        excerpt = _excerpt(span, secrets.get((span.file, span.line), []), max(width - gutter - 3, _NARROWEST))
+        hidden = secrets.get((span.file, span.line), [])
+        named = span.column - 1 if diagnostic.code == SECRETS_NAME and not hidden else None
+        excerpt = _excerpt(span, hidden, max(width - gutter - 3, _NARROWEST), named)
         if excerpt.text.strip():
             number = paint(f"{span.line} |", "frame")
             lines += [
@@ -131,12 +134,12 @@ class _Excerpt:
     length: int
 
 
-def _excerpt(span: Span, secrets: Sequence[Span], width: int) -> _Excerpt:
+def _excerpt(span: Span, secrets: Sequence[Span], width: int, named: int | None) -> _Excerpt:
     """The line masked and escaped, cut to `width` columns around the span."""
     start, end = span.column - 1, max(span.end_column - 1, span.column)
     cells: list[str] = []
     first, last = -1, 0
-    masks = _masks(span.text, secrets)
+    masks = _masks(span.text, secrets, named)
     for index, character in enumerate(span.text):
         cell = _cell(index, character, masks)
         if start <= index < end:
@@ -155,10 +158,14 @@ def _cell(index: int, character: str, masks: Sequence[tuple[int, int]]) -> str:
     return " " if character == "\t" else escaped(character)
 
 
-def _masks(text: str, secrets: Sequence[Span]) -> list[tuple[int, int]]:
-    """Where secrets' values stand in a line, from left to right, without overlaps."""
+def _masks(text: str, secrets: Sequence[Span], named: int | None = None) -> list[tuple[int, int]]:
+    """Where secrets' values stand in a line, from left to right, without overlaps.
+
+    `named`: where a secret's name stands, which the message tells: no value.
+    """
     found = [(span.column - 1, span.end_column - 1) for span in secrets]
-    found += [match.span(1) for match in _BESIDE_SECRET_KEY.finditer(text)]
+    beside = (match.span(1) for match in _BESIDE_SECRET_KEY.finditer(text))
+    found += [span for span in beside if span[0] != named]
     found += [match.span() for match in re.finditer(SHAPES, text)]
     joined: list[tuple[int, int]] = []
     for begin, end in sorted(found):

@@ -192,7 +192,7 @@ def test_what_else_the_file_holds_is_kept(lock: Locking) -> None:
     [
         (["dealy"], "there is no model 'dealy' in the spec", "did you mean delay?"),
         (["zzz"], "there is no model 'zzz' in the spec", "there are: delay, free, hub"),
-        (["--env", "prd"], "there is no environment 'prd' in the spec", "did you mean prod?"),
+        (["--env", "prd"], "there is no environment 'prd' in the spec", "did you mean 'prod'?"),
         (["--env", "zzz"], "there is no environment 'zzz' in the spec", "there are: prod, staging"),
         (["hub", "--env", "staging"], "there is no model 'hub' in staging", "it exists in prod"),
         (["free"], "the model 'free' is not locked", "update: lock"),

@@ -11,7 +11,7 @@ import click
 
 from bedplate.atomic import write_atomically
 from bedplate.cli import options, terminal
-from bedplate.cli.project import find_workspace, read_projects
+from bedplate.cli.project import chosen, find_workspace, read_projects
 from bedplate.diagnostics import meant_or
 from bedplate.errors import UsageError
 from bedplate.lockfile import LockFile, Pin, to_text
@@ -79,12 +79,7 @@ def command(folder: Path, names: tuple[str, ...], environment: str | None, check
 def _wanted(projects: Mapping[str, Project], environment: str | None) -> Mapping[str, Project]:
     if environment is None:
         return projects
-    if environment not in projects:
-        raise UsageError(
-            f"there is no environment {environment!r} in the spec",
-            hint=meant_or(environment, projects, f"there are: {', '.join(sorted(projects))}"),
-        )
-    return {environment: projects[environment]}
+    return {environment: chosen(projects, environment)}
 
 
 def _refuse_unknown(name: str, projects: Mapping[str, Project], everywhere: Mapping[str, Project]) -> None:

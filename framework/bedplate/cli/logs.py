@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from bedplate.cli import options, terminal
-from bedplate.cli.project import find_applied
-from bedplate.diagnostics import meant_or
-from bedplate.errors import UsageError
+from bedplate.cli.project import compiled_offline, find_applied
+from bedplate.diagnostics import did_you_mean, meant
+from bedplate.errors import SpecError, UsageError
+from bedplate.sections.serving import KEY as SERVING
 
 
 @click.command("logs", short_help="print or follow the log of a service")
@@ -35,12 +38,9 @@ def command(folder: Path, address: str, environment: str, follow: bool, lines: i
     called = addresses(workspace, environment)
     known = {called.get(name, name): name for name in logged}
     if address not in known:
-        there_are = f"there are: {', '.join(sorted(known))}"
         raise UsageError(
             f"there is no log of {address!r} in {environment}",
-            hint=meant_or(
-                address, known, there_are if known else "nothing runs there; `bedplate up` starts it"
-            ),
+            hint=_instead(folder, environment, address, known),
         )
     shown = 0
     for text in follow_log(workspace, environment, known[address], follow=follow, lines=lines):
@@ -48,3 +48,22 @@ def command(folder: Path, address: str, environment: str, follow: bool, lines: i
         shown += 1
     if not shown and lines:
         terminal.line("nothing has been logged yet: a server logs what goes wrong", error=True)
+
+
+def _instead(folder: Path, environment: str, address: str, logged: Collection[str]) -> str:
+    """What was probably meant: of what has a log, or where nothing runs, of what the spec would start."""
+    known = sorted(logged) or _served(folder, environment)
+    near = did_you_mean(address.partition(".")[2] or address, [name.partition(".")[2] for name in known])
+    if near is not None and f"{SERVING}.{near}" != address:
+        return meant(f"{SERVING}.{near}")
+    if logged:
+        return f"there are: {', '.join(known)}"
+    return "nothing runs there; `bedplate up` starts it"
+
+
+def _served(folder: Path, environment: str) -> list[str]:
+    """The services of the spec, if it holds."""
+    with suppress(SpecError):
+        project, _ = compiled_offline(folder, environment)
+        return [f"{SERVING}.{key}" for key in sorted(project.sections.get(SERVING, {}))]
+    return []

@@ -172,7 +172,7 @@ def read_policies(folder: Path, environment: str | None = None, *, code: bool = 
         raise SpecError(validated.diagnostics)
     projects = validated.projects
     if environment is not None:
-        projects = {environment: _chosen(projects, environment)}
+        projects = {environment: chosen(projects, environment)}
     team, damage = _of_team(projects, loaded.folder, code)
     where = next((project.policies for project in projects.values()), None) or ""
     environments = {name: project.environment for name, project in sorted(projects.items())}
@@ -205,13 +205,13 @@ def _valid(read: _Read) -> Mapping[str, Project]:
 def layered_project(folder: Path, environment: str) -> tuple[Project, tuple[Layer, ...]]:
     """The project in one environment, and the layers that it was made of. Raises SpecError, UsageError."""
     read = _read(find_workspace(folder).spec)
-    project = _chosen(_valid(read), environment)
+    project = chosen(_valid(read), environment)
     return project, read.layers[environment]
 
 
 def compiled_offline(folder: Path, environment: str) -> tuple[Project, Compiled]:
     """The project in one environment, and what it compiles to. Raises SpecError, UsageError; asks nobody."""
-    project = _chosen(valid_projects(find_workspace(folder)), environment)
+    project = chosen(valid_projects(find_workspace(folder)), environment)
     refuse_unknown_versions([project])
     return project, compile_project(project)
 
@@ -219,7 +219,7 @@ def compiled_offline(folder: Path, environment: str) -> tuple[Project, Compiled]
 def open_project(folder: Path, environment: str) -> OpenProject:
     """The project, compiled for one environment. Raises SpecError, UsageError; EngineError of a registry."""
     workspace = find_workspace(folder)
-    project = _chosen(_valid(_read_now(workspace, environment)), environment)
+    project = chosen(_valid(_read_now(workspace, environment)), environment)
     refuse_unknown_versions([project])
     return OpenProject(workspace, compile_project(project))
 
@@ -234,7 +234,7 @@ def project_to_build(folder: Path, environment: str) -> tuple[Workspace, Project
     read = _read_now(workspace, environment)
     if read.refused:
         raise SpecError(read.diagnostics)
-    project = _chosen(read.projects, environment)
+    project = chosen(read.projects, environment)
     refuse_unknown_versions([project])
     wrong = [diagnostic for diagnostic in check(project) if diagnostic.code != OTHER_MODELS]
     if refuses(wrong):
@@ -257,7 +257,7 @@ def _read_now(workspace: Workspace, environment: str) -> _Read:
 def divided(folder: Path, environment: str, counts: Mapping[str, int]) -> tuple[OpenProject, LockFile]:
     """The project as it is when its sections are divided among so many stacks, and the lock file that says so."""
     workspace = find_workspace(folder)
-    project = _chosen(valid_projects(workspace), environment)
+    project = chosen(valid_projects(workspace), environment)
     lock = project.inputs.lock
     for section, count in counts.items():
         lock = lock.with_shards(environment, section, count)
@@ -266,13 +266,20 @@ def divided(folder: Path, environment: str, counts: Mapping[str, int]) -> tuple[
     return OpenProject(workspace, compile_project(project)), lock
 
 
-def _chosen(projects: Mapping[str, Project], environment: str) -> Project:
+def chosen(projects: Mapping[str, Project], environment: str) -> Project:
+    """The project in an environment that can be applied. Raises UsageError for a name of none."""
     if environment in projects:
         return projects[environment]
+    there_are = f"there are: {', '.join(sorted(projects))}"
+    if any(environment in project.templates for project in projects.values()):
+        raise UsageError(
+            f"the environment {environment!r} is abstract: it is only extended, and never applied",
+            hint=there_are,
+        )
     near = did_you_mean(environment, projects)
     raise UsageError(
         f"there is no environment {environment!r} in the spec",
-        hint=f"did you mean {near!r}?" if near else f"there are: {', '.join(sorted(projects))}",
+        hint=f"did you mean {near!r}?" if near else there_are,
     )
 
 

@@ -127,7 +127,8 @@ def _file(key: str, path: str, model: Model, project: Project) -> Iterator[Diagn
         return  # which is said where the file was looked for
     where = (KEY, key, "path")
     if isinstance(fact.content, Unservable):
-        yield Diagnostic("BP209", f"{path} is no model that can be served: {fact.content.reason}", where)
+        message = f"{path} is no model that can be served: {fact.content.reason}"
+        yield Diagnostic("BP209", message, where, help=fact.content.help)
     elif isinstance(fact.content, Signature) and fact.content.opset > OPSET:
         yield Diagnostic(
             "BP210",

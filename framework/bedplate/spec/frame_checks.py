@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from bedplate.diagnostics import Diagnostic, PathKey, meant_or
+from bedplate.diagnostics import Diagnostic, PathKey, did_you_mean, meant, meant_or
 from bedplate.secret_shapes import has_credentials, names_a_secret
 from bedplate.sections import SECTIONS
 from bedplate.spec.environments import LOCAL, ROOT
@@ -48,9 +48,22 @@ class FrameChecks:
             wanted = entry if section in SECTIONS else section
             if not wanted or wanted in known:
                 continue
-            hint = meant_or(wanted, known, f"there are: {', '.join(sorted(known)) or 'none'}")
+            there_are = f"there are: {', '.join(sorted(known)) or 'none'}"
+            near = self.almost(section, entry)
+            hint = meant(near) if near else there_are
             path: tuple[PathKey, ...] = (ROOT, name, "protect", index)
             yield self.found("BP118", f"there is no {address} to protect", path, hint)
+
+    def almost(self, section: str, entry: str) -> str | None:
+        """The whole address that was probably meant, or the section alone where nothing in it is like the entry."""
+        near = section if section in SECTIONS else did_you_mean(section, SECTIONS)
+        if near is None or not entry:
+            return near
+        known = self.known(near)
+        meant_entry = entry if entry in known else did_you_mean(entry, known)
+        if meant_entry is None:
+            return near if near != section else None
+        return f"{near}.{meant_entry}"
 
     def is_mapping(self, key: str) -> bool:
         return isinstance(self.tree.items.get(key, self.tree), Map)

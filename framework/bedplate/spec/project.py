@@ -55,7 +55,8 @@ class Environment:
 class Project:
     """A valid spec in one environment: for each section key, its entries by name, as the section's Model.
 
-    `elsewhere` are the entries that other environments have; `policies` is the folder with the team's own.
+    `elsewhere` are the entries that other environments have; `policies` is the folder with the team's own;
+    `templates` are the abstract environments.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Project:
     tree: Map | None = field(default=None, compare=False, repr=False)
     elsewhere: Mapping[str, frozenset[str]] = field(default_factory=dict)
     policies: str | None = None
+    templates: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def span(self, path: tuple[PathKey, ...], *, at_key: bool = False) -> Span:
         """Where the value (or the key) at `path` of the merged spec was written, or its nearest parent."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from bedplate.diagnostics import Diagnostic, merged, ordered, refuses
 from bedplate.sections import KNOWN, SECTIONS
-from bedplate.spec import removals
+from bedplate.spec import almost, removals
 from bedplate.spec.environments import LOCAL, Layer, Resolved, Written, nowhere, resolve
 from bedplate.spec.frame import READ_WHOLE, EnvironmentSpec, Frame, Variable
 from bedplate.spec.frame_checks import FrameChecks
@@ -42,7 +42,8 @@ def validate(loaded: Loaded, facts: Mapping[str, Facts] | None = None) -> Valida
     """Every environment of a loaded spec. `facts`: what is known of entries' files, by environment."""
     if loaded.tree is None:
         return Validated({}, loaded.diagnostics)
-    return _Validation(loaded.tree, loaded.diagnostics, facts or {}).run()
+    tree, slips = almost.mended(loaded.tree)
+    return _Validation(tree, (*loaded.diagnostics, *slips), facts or {}).run()
 
 
 @dataclass(slots=True)
@@ -55,6 +56,7 @@ class _Validation:
     referring: dict[int, bool] = field(default_factory=dict)
     sections: Sections = field(init=False)
     refused: bool = False
+    templates: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.sections = Sections(frozenset(self.names(ENVIRONMENTS)) or frozenset({LOCAL}))
@@ -63,6 +65,7 @@ class _Validation:
         frame = read(Frame, self.tree, (), also_known=SECTIONS)
         variables, variable_problems = self.named("variables", Variable)
         specs, environment_problems = self.named(ENVIRONMENTS, EnvironmentSpec, partial=True)
+        self.templates = frozenset(name for name, spec in specs.items() if spec.abstract)
         written = Written(
             self.tree,
             frame.model.project if frame.model else "",
@@ -187,8 +190,9 @@ class _Validation:
             sections_read[key], said = self.section(tree, key, references)
             problems.extend(said)
         found = Project(
-            project, environment, sections_read, tree=tree, elsewhere=elsewhere, policies=policies
-        )
+            project, environment, sections_read,
+            tree=tree, elsewhere=elsewhere, policies=policies, templates=self.templates,
+        )  # fmt: skip
         if problems or self.refused:
             problems.extend(cross_checks(found))
         return found, problems

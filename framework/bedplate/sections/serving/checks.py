@@ -57,6 +57,9 @@ def _at(key: str, found: Iterator[Diagnostic]) -> Iterator[Diagnostic]:
 def _models(key: str, entry: Model, project: Project, known: Collection[str]) -> Iterator[Diagnostic]:
     for index, wanted in enumerate(entry.served(key)):
         path: tuple[PathKey, ...] = ("models", index) if entry.models else ("model",)
+        if wanted in entry.served(key)[:index]:
+            yield Diagnostic("BP237", f"{wanted} is listed twice", path, help="take one of them out")
+            continue
         if wanted in known:
             yield from _format(wanted, path, entry, project)
             continue
