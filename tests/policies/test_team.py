@@ -11,6 +11,7 @@ import pytest
 
 from bedplate.cli import run
 from bedplate.cli.project import check_file
+from bedplate.policies import asked
 from bedplate.spec.load import FILE_BYTES
 from tests.spec.cases import MODEL
 
@@ -131,6 +132,20 @@ def test_a_rule_that_ends_the_process_ends_only_itself(project: Path) -> None:
         ("ACME001", "the policy failed: it called sys.exit (policies/b.py:3)"),
         ("BP750", "policies/a.py is no policy: it called sys.exit (policies/a.py:3)"),
     ]
+
+
+def test_a_rule_that_does_not_end_is_ended(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asked, "WITHIN_S", 0.2)
+    loop = "while True:\n{0}    try:\n{0}        pass\n{0}    except Exception:\n{0}        pass\n"
+    (project / "policies").mkdir()
+    (project / "policies" / "a.py").write_text(loop.format(""))
+    (project / "policies" / "b.py").write_text(
+        "CODE = 'ACME001'\ndef check(r, e):\n    " + loop.format("    ")
+    )
+
+    ended, refused = sorted(said(project))
+    assert ended[1].startswith("the policy failed: it took longer than 0.2 s (policies/b.py:")
+    assert refused[1].startswith("policies/a.py is no policy: it took longer than 0.2 s (policies/a.py:")
 
 
 @pytest.mark.parametrize("before", ["", "CODE = 'ACME001'\ndef check(r, e):\n    "])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any, TypeVar
@@ -12,6 +14,8 @@ from typing import Any, TypeVar
 from bedplate.policies.policy import Rule
 
 T = TypeVar("T")
+
+WITHIN_S = 20.0
 
 
 class Failed(Exception):
@@ -25,14 +29,39 @@ class NoMessages(Exception):
 def run(code: Callable[[], T], name: str, path: Path | None) -> T:
     """What the code in the file `name` gives. Raises Failed for whatever it raises, but not for Ctrl-C."""
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), _within(WITHIN_S):
             return code()
     except NoMessages:
         raise
+    except _TooLong as error:
+        raise Failed(f"it took longer than {WITHIN_S:g} s{_place(error, name, path)}") from error
     except SystemExit as error:
         raise Failed(f"it called sys.exit{_place(error, name, path)}") from error
     except Exception as error:
         raise Failed(f"{type(error).__name__}: {error}{_place(error, name, path)}") from error
+
+
+class _TooLong(BaseException):
+    """Not an Exception: a policy that catches those shall not go on."""
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raises _TooLong in code that goes on for longer, again every second; only a main thread can be told."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(_signal: int, _frame: object) -> None:
+        raise _TooLong
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def asked(rule: Rule, name: str, path: Path | None = None) -> Rule:
