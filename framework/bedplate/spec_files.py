@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bedplate.spec.project_files import open_regular
+from bedplate.project_files import open_regular
 
 LOCK_FILE = "bedplate.lock"
 _OF_NO_GRAPH = (b"#", b"version:", b"identity:")

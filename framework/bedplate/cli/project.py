@@ -16,13 +16,13 @@ from bedplate.errors import SpecError, StateError, UsageError
 from bedplate.graph import Graph, GraphError
 from bedplate.lockfile import LockFile
 from bedplate.private_folder import make_private_folder
+from bedplate.project_files import open_regular
 from bedplate.sections import KNOWN, models
 from bedplate.sections.serving.images import OTHER_MODELS
 from bedplate.spec.environments import Layer
 from bedplate.spec.inputs import read_inputs, read_lock, read_registry
 from bedplate.spec.load import load
 from bedplate.spec.project import Environment, Project
-from bedplate.spec.project_files import open_regular
 from bedplate.spec.references import Facts
 from bedplate.spec.validate import cross_checks, validate
 from bedplate.workspace import SPEC_FILE, Workspace

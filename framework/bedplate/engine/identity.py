@@ -13,7 +13,7 @@ from bedplate.atomic import write_atomically
 from bedplate.engine.state import IDENTITY, State, outputs
 from bedplate.errors import ForeignState, StateError
 from bedplate.lockfile import LockFile, LockFileError, parse, to_text
-from bedplate.spec.project_files import open_regular
+from bedplate.project_files import open_regular
 from bedplate.workspace import Workspace
 
 

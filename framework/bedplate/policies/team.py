@@ -35,9 +35,9 @@ from bedplate.diagnostics import Diagnostic, Severity, dotted, meant
 from bedplate.graph import Resource, encode
 from bedplate.policies.asked import Failed, NoMessages, asked, run
 from bedplate.policies.policy import MODES, Applies, Breach, Policy, Rule, resources
+from bedplate.project_files import OutsideProject, meant_path, open_inside, real_inside
 from bedplate.spec.load import FILE_BYTES
 from bedplate.spec.project import Environment
-from bedplate.spec.project_files import OutsideProject, meant_path, open_inside, real_inside
 
 CODE = re.compile(r"(?!BP)[A-Z]{2,10}[0-9]{3}")
 _KEYS = frozenset({"code", "title", "help", "level", "applies", "schema"})

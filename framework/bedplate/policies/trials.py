@@ -29,7 +29,7 @@ import yaml
 
 from bedplate.policies.asked import Failed, NoMessages
 from bedplate.policies.policy import MODES, Applies, Policy
-from bedplate.spec.project_files import OutsideProject, open_inside
+from bedplate.project_files import OutsideProject, open_inside
 
 FOLDER = "tests"
 LARGEST = 4 * 1024**2

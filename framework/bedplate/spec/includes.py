@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, field, replace
 
 from bedplate.diagnostics import Diagnostic, Related, ordered
+from bedplate.project_files import OutsideProject, meant_path, open_inside
 from bedplate.sections import SECTIONS
 from bedplate.spec.load import FILE_BYTES, Loaded, load_text, mended, too_large
-from bedplate.spec.project_files import OutsideProject, meant_path, open_inside
 from bedplate.spec.tree import Map, Node, Place, Scalar, Seq
 from bedplate.spec_files import SpecFiles, expand
 

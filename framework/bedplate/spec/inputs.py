@@ -11,9 +11,9 @@ from typing import BinaryIO
 from bedplate.diagnostics import Diagnostic, Span, merged
 from bedplate.inputs import Content, FileFact, Inputs, JsonContent, Kind, NotJson
 from bedplate.lockfile import LockFile, LockFileError, Pin, parse
+from bedplate.project_files import OutsideProject, meant_path, open_inside
 from bedplate.sections import SECTIONS
 from bedplate.spec.project import Project
-from bedplate.spec.project_files import OutsideProject, meant_path, open_inside
 from bedplate.spec.seen import Seen
 from bedplate.spec_files import LOCK_FILE, SpecFiles, digest_of
 

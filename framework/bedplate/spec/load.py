@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bedplate.diagnostics import Diagnostic, Span, ordered
+from bedplate.project_files import OutsideProject, open_inside
 from bedplate.spec.compose import compose
-from bedplate.spec.project_files import OutsideProject, open_inside
 from bedplate.spec.tree import Map, Place, Source
 from bedplate.spec_files import SpecFiles, digest_of
 

@@ -17,7 +17,6 @@ from tests.spec.mutation.slots import Slot, Stretch
 _NAMES = {
     (EnvironmentSpec, "extends"),
     (EnvironmentSpec, "promotes_from"),
-    (EnvironmentSpec, "protect"),
     (models.Model, "environments"),
     (serving.Model, "environments"),
     (serving.Model, "model"),
@@ -34,6 +33,7 @@ _FILES = {
     (grammar.Test, "expect"),
 }
 _VARIABLES = (EnvironmentSpec, "variables")
+_ADDRESSES = {(EnvironmentSpec, "protect")}
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 # Of a patch that names its object, kind and name are wrong together: the kind is pointed at.
 _AT_KIND = (grammar.Patch, "name")
@@ -77,6 +77,9 @@ def named(text: str, slots: list[Slot]) -> Iterator[Named]:
             continue
         elif field in _NAMES:
             yield Named(slot.value, begin, "unknown", tuple(_words(text, begin, end)))
+        elif field in _ADDRESSES:
+            words = ((stretch, text[begin:end]) for stretch, _ in _words(text, begin, end))
+            yield Named(slot.value, begin, "unknown", tuple(words))
         elif field in _OTHERS and field != _AT_KIND:
             yield Named(slot.value, begin, "Unknown", ((slot.value, text[begin:end]),), strict=False)
         elif field in _FILES:
@@ -86,7 +89,7 @@ def named(text: str, slots: list[Slot]) -> Iterator[Named]:
 
 
 def _words(text: str, begin: int, end: int) -> Iterator[tuple[Stretch, str]]:
-    """Of `serving.delay`, each is looked for by itself."""
+    """The parts of `serving.delay`, each looked for by itself."""
     for word in text[begin:end].split("."):
         yield (begin, begin + len(word)), word
         begin += len(word) + 1
