@@ -24,11 +24,8 @@ def validating(folder: Path, pairs: int) -> Iterator[Comparison]:
     for target, count, limit in (
         ("local", FEW, 3.0),
         ("local", MANY, 20.0),
-        (
-            "kubernetes",
-            FEW,
-            3.0,
-        ),  # near it: the objects of a cluster and the policies of pods are imported too
+        ("kubernetes", FEW, 3.0),
+        # near it: the objects of a cluster and the policies of pods are imported too
         ("kubernetes", MANY, 20.0),
     ):
         project = fleet_of_services(folder / f"{target}-{count}", count, target)
