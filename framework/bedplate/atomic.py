@@ -1,4 +1,6 @@
-"""Writing a file so that a reader, or a crash at any moment, sees the old bytes or the new, never less."""
+"""Writing a file so that a reader, or a crash at any moment, sees the old bytes or the new, never less; and making
+the names of files outlive it.
+"""
 
 from __future__ import annotations
 
@@ -28,3 +30,12 @@ def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o644) -> 
         Path(temporary).unlink(missing_ok=True)
         raise
     return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder, such as after a rename, outlive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -40,10 +40,13 @@ def command(folder: Path, counts: tuple[str, ...], environment: str, as_json: bo
     wanted = _counts(counts)
     if wanted:
         _divide(folder, environment, wanted, as_json=as_json, yes=yes)
-    elif not as_json:
-        _show(_sizes(open_project(folder, environment).compiled))
+        if not as_json:
+            return
+    sizes = _sizes(open_project(folder, environment).compiled)
     if as_json:
-        terminal.data({"sections": _sizes(open_project(folder, environment).compiled)})
+        terminal.data({"sections": sizes})
+    else:
+        _show(sizes)
 
 
 def _counts(words: Sequence[str]) -> dict[str, int]:
@@ -86,7 +89,7 @@ def _divide(folder: Path, environment: str, counts: Mapping[str, int], *, as_jso
         write_atomically(project.workspace.lock_file, to_text(lock))
         session = open_session(project.workspace, open_project(folder, environment).compiled)
         with interruptible(session.pulumi.interruption):
-            move(session, found and moves(session), say)
+            move(session, moves(session), say)
     for section, count in counts.items():
         say(f"{section}: {count} stack{'s' * (count != 1)} in {environment}")
     say(f"{len(found)} moved; commit bedplate.lock and stacks/")

@@ -16,7 +16,7 @@ from bedplate.engine.division import refuse_misplaced
 from bedplate.engine.identity import claim
 from bedplate.engine.plan import Change, Plan, StackPlan
 from bedplate.engine.pulumi import Event, Outcome
-from bedplate.engine.session import LOOKS_AT_ONCE, Session, Stack, make_stacks, remove_stack
+from bedplate.engine.session import LOOKS_AT_ONCE, Session, Stack, make_stacks, remove_stack, retire_stack
 from bedplate.engine.sources import pointed
 from bedplate.engine.state import NO_CHECKPOINT
 from bedplate.errors import ApplyFailed, EngineError, Interrupted, Refused, StalePlan
@@ -51,7 +51,7 @@ def up(session: Session, plan: Plan, *, refresh: bool = False, on_step: OnStep |
         else:
             stack.state.record.write(found.facts)
         if stack.former:
-            remove_stack(session, stack)
+            retire_stack(session, stack)
 
 
 def check_plan(session: Session, plan: Plan) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from bedplate.engine.classify import classify
 from bedplate.engine.pulumi import Outcome
-from bedplate.engine.session import Session, Stack, make_stacks, remove_stack
+from bedplate.engine.session import Session, Stack, make_stacks, retire_stack
 from bedplate.engine.state import STACK_TYPE
 from bedplate.errors import Interrupted, StateError
 
@@ -64,7 +64,7 @@ def move(session: Session, wanted: Sequence[Move], say: Callable[[str], None]) -
             _move(session, source, target, urns)
     for stack in session.stacks:
         if stack.former and stack.state.exists() and not any(_resources(stack)):
-            remove_stack(session, stack)
+            retire_stack(session, stack)
 
 
 def _way_of(move: Move) -> tuple[str, str, bool]:
@@ -81,9 +81,10 @@ def _sections(session: Session) -> Iterator[Sequence[Stack]]:
 
 def _moves(stacks: Sequence[Stack]) -> Iterator[Move]:
     home = {resource.name: stack for stack in stacks for resource in stack.graph.resources}
-    held = {stack.key: {_name(r): r.get("id") for r in _resources(stack)} for stack in stacks}
+    lying = {stack.key: _resources(stack) for stack in stacks}
+    held = {key: {_name(r): r.get("id") for r in resources} for key, resources in lying.items()}
     for stack in stacks:
-        for resource in _resources(stack):
+        for resource in lying[stack.key]:
             name = _name(resource)
             target = home.get(name, stack)
             if target is not stack:

@@ -239,14 +239,18 @@ def _make_stack(session: Session, stack: Stack) -> None:
 
 def remove_stack(session: Session, stack: Stack) -> None:
     """Removes the engine's entry of an empty stack, and the folder of one that is none any more."""
-    if stack.former:  # what was moved away left the engine's own entries behind
-        session.pulumi.operate(stack.folder, "destroy", "--yes", "--skip-preview", "--stack", stack.name)
     removed = session.pulumi.call(stack.folder, "stack", "rm", "--yes", stack.name, "--preserve-config")
     stack.state.forget()
     if not removed.ok:
         raise EngineError(f"{stack}: is empty, but its entry cannot be removed: {removed.text.strip()}")
     if stack.former:
         remove_stack_folder(session.workspace, stack.key, stack.name)
+
+
+def retire_stack(session: Session, stack: Stack) -> None:
+    """Removes a former stack, in which what was moved away left the engine's own entries behind."""
+    session.pulumi.operate(stack.folder, "destroy", "--yes", "--skip-preview", "--stack", stack.name)
+    remove_stack(session, stack)
 
 
 def _forget_old_logs(workspace: Workspace) -> None:

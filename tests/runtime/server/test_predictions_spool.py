@@ -15,6 +15,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import dataset, fs
 
+from bedplate.atomic import sync_folder
 from bedplate.runtime.server import log
 from bedplate.runtime.server.config import PredictionLog
 from bedplate.runtime.server.infer import Answer, Request, Wanted
@@ -304,7 +305,7 @@ def _after(times: int, then: Callable[..., None]) -> Callable[..., None]:
     def call(folder: Path) -> None:
         if next(left, None) is None:
             then()
-        journal.sync_folder(folder)
+        sync_folder(folder)
 
     return call
 

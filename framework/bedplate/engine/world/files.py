@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from bedplate.atomic import sync_folder
 from bedplate.engine.provider.kind import ResourceFailed
 from bedplate.graph import Json
 from bedplate.workspace import LocalWorld
@@ -68,15 +69,6 @@ def read_json(path: Path) -> dict[str, Json] | None:
     if not isinstance(data, dict):
         raise ValueError("not a JSON object")
     return data
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes a rename in `folder` outlive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def remove_if_empty(folder: Path) -> None:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from bedplate.atomic import sync_folder
 from bedplate.engine.provider.kind import ResourceFailed
 from bedplate.engine.world import token
-from bedplate.engine.world.files import failures, read_json, sync_folder
+from bedplate.engine.world.files import failures, read_json
 from bedplate.graph import Json
 from bedplate.workspace import LocalWorld
 

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from bedplate.atomic import sync_folder
+
 SUFFIX = ".segment"
 _NEW = ".new"
 _SEGMENT_BYTES = 32 * 2**20
@@ -136,15 +138,6 @@ def size_of(spool: Path) -> int:
             else:
                 total += entry.stat(follow_symlinks=False).st_size
     return total
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
-from bedplate.runtime.server.predictions.journal import sync_folder
+from bedplate.atomic import sync_folder
 
 _OURS = re.compile(r"predictions-[0-9a-f]{16}-[0-9a-f]{8}-[0-9]+\.parquet")
 _PARTITION = re.compile(r"date=([0-9]{4}-[0-9]{2}-[0-9]{2})/hour=([0-9]{2})")

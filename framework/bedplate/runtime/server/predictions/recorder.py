@@ -17,9 +17,9 @@ from pathlib import Path
 
 from bedplate.runtime.server import log
 from bedplate.runtime.server.config import PredictionLog
-from bedplate.runtime.server.infer import Answer
+from bedplate.runtime.server.infer import Answer, Signature
 from bedplate.runtime.server.predictions.journal import Full, Journal
-from bedplate.runtime.server.predictions.records import Records, Signature
+from bedplate.runtime.server.predictions.records import Records
 
 _HASH = blake2b(digest_size=8, person=b"bedplate-sample")
 Count = Callable[[str, int], None]

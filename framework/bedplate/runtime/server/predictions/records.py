@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from math import prod
 from operator import attrgetter, methodcaller
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from bedplate.runtime.server.predictions import frames
 from bedplate.runtime.server.predictions.frames import Buffer
 
 if TYPE_CHECKING:  # what rolls the log does not load what runs models
-    from bedplate.runtime.server.infer import Request
+    from bedplate.runtime.server.infer import Request, Signature
     from bedplate.runtime.server.model import Array, Tensor
 
 TEXTS = ("request_id", "client_id", "arm", "outcome")
@@ -33,19 +33,6 @@ DTYPES: Mapping[str, type[np.generic]] = {
     **{f"INT{bits}": np.dtype(f"int{bits}").type for bits in (8, 16, 32, 64)},
     **{f"UINT{bits}": np.dtype(f"uint{bits}").type for bits in (8, 16, 32, 64)},
 }
-
-
-class Signature(Protocol):
-    """Of which model and version the records are, and which tensors they may have."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def inputs(self) -> Sequence[Tensor]: ...
-    @property
-    def outputs(self) -> Sequence[Tensor]: ...
 
 
 class Record(NamedTuple):

@@ -22,9 +22,9 @@ from typing import cast
 import pyarrow
 import pyarrow.parquet
 
+from bedplate.atomic import sync_folder
 from bedplate.runtime.server import log
 from bedplate.runtime.server.predictions import frames, journal, tables
-from bedplate.runtime.server.predictions.journal import sync_folder
 from bedplate.runtime.server.predictions.places import Place, partition
 
 _LIST = "batch.json"
