@@ -12,7 +12,7 @@ from tests.engine.project import ToyProject, toy
 
 def test_a_failure_names_the_line_of_the_spec(project: ToyProject) -> None:
     project.switch("fail-dog", "the kennel is full")
-    project.write(toy("cat"), toy("dog"))
+    project.write(toy("cat"), toy("dog", options={"depends_on": ("cat",)}))
     ran = project.up()
     assert ran.code != 0
     assert "bedplate.yaml:11:3: toys.dog: the kennel is full\nmend it" in ran.errors()
