@@ -1,5 +1,7 @@
 """Accepting and ending connections: Uvicorn's HTTP protocol under our own listener and drain.
 
+A small POST is held until its body is there, and answered at once if it can be; the rest goes Uvicorn's way.
+
 Uvicorn's server closes its socket and idle connections at once when told to stop; a client that
 sends on a kept connection in that moment loses its request. Here a draining worker answers what
 still comes on its connections with `Connection: close`, and closes only those that stay quiet.
@@ -12,14 +14,17 @@ import errno
 import json
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Mapping
 from email.utils import formatdate
+from typing import Protocol
 
 from uvicorn.config import Config as UvicornConfig
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from bedplate.runtime.server import log
+from bedplate.runtime.server.front import Asked, Receive, Scope, Send
+from bedplate.runtime.server.reply import Reply
 
 _HEAD_S = 10.0  # a request's head must arrive within this time
 _BODY_S = 30.0  # and its body within this
@@ -32,11 +37,27 @@ _DRAIN_TICK_S = 0.05
 _OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
+class Application(Protocol):
+    """An ASGI application with a shorter way to it, as Front is."""
+
+    most_bytes_at_once: int
+
+    def at_once(self, path: bytes, headers: Mapping[bytes, bytes], body: bytes) -> Reply | Asked | None: ...
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
 class State(ServerState):
     """What the connections of a worker share."""
 
+    front: Application
     draining_since: float | None = None
     loading = True  # a connection is not kept to a worker that only says it is not ready
+    date = b""  # the line of a head
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a connection is kept for a next request."""
+        return self.draining_since is None and not self.loading
 
 
 class Connection(HttpToolsProtocol):
@@ -51,6 +72,11 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._body_since = 0.0
         self._refused_since = 0.0
+        self._held: list[bytes] | None = None  # the body so far of a request that Uvicorn knows nothing of
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._let_go()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._refused_since:
@@ -64,15 +90,68 @@ class Connection(HttpToolsProtocol):
                 self._refuse(431, "the request's head is too long")
 
     def on_headers_complete(self) -> None:
-        super().on_headers_complete()
         self._awaits_head = False
         self._body_since = self.loop.time()
-        if self.server_state.draining_since is not None or self.server_state.loading:
-            self.cycle.keep_alive = False
+        if self._may_be_held():
+            self._held = []
+        else:
+            self._begin()
+
+    def on_body(self, body: bytes) -> None:
+        if self._held is None:
+            super().on_body(body)
+        else:
+            self._held.append(body)
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
+        if self._held is None or not self._answer_at_once(b"".join(self._held)):
+            self._let_go()
+            super().on_message_complete()
         self._body_since = 0.0
+
+    def _may_be_held(self) -> bool:
+        """Whether this asks a model with a small body of known length, and nothing before it is unanswered."""
+        if self.parser.get_method() != b"POST" or not self.url.endswith(b"/infer") or not self.url.isascii():
+            return False
+        if not self._idle or self.transport.is_closing():
+            return False
+        if (
+            self.expect_100_continue
+            or self.parser.should_upgrade()
+            or self.parser.get_http_version() != "1.1"
+        ):
+            return False
+        length = next((value for name, value in self.headers if name == b"content-length"), b"")
+        return length.isdigit() and int(length) <= self.server_state.front.most_bytes_at_once
+
+    def _begin(self) -> None:
+        """Hand the request to the application, Uvicorn's way."""
+        super().on_headers_complete()
+        if not self.server_state.keeps:
+            self.cycle.keep_alive = False
+
+    def _let_go(self) -> None:
+        """Have a held request go Uvicorn's way after all."""
+        held, self._held = self._held, None
+        if held is not None:
+            self._begin()
+            for part in held:
+                super().on_body(part)
+
+    def _answer_at_once(self, body: bytes) -> bool:
+        if self.flow.write_paused:  # its last answers were not taken yet
+            return False
+        found = self.server_state.front.at_once(self.url, dict(self.headers), body)
+        if not isinstance(found, Reply):
+            self.scope["state"]["asked"] = found
+            return False
+        self._held = None
+        keeps = self.server_state.keeps and self.parser.should_keep_alive()
+        self.transport.write(_head(found, self.server_state.date, keeps) + found.body)
+        self._quiet_since = self.loop.time()
+        if not keeps:
+            self.transport.close()
+        return True
 
     def on_response_complete(self) -> None:
         self._quiet_since = self.loop.time()
@@ -86,6 +165,7 @@ class Connection(HttpToolsProtocol):
 
         To close while the client still sends would reset the connection, and the answer with it.
         """
+        self._let_go()
         if not self._idle and self.cycle.response_started:
             self.transport.close()
             return
@@ -102,11 +182,11 @@ class Connection(HttpToolsProtocol):
 
     @property
     def _idle(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+        return self._held is None and (self.cycle is None or self.cycle.response_complete)
 
     def last_request(self) -> None:
         """The answer in the making is the connection's last."""
-        if not self._idle:
+        if self._held is None and not self._idle:
             self.cycle.keep_alive = False
 
     def check(self, now: float) -> None:
@@ -124,8 +204,12 @@ class Connection(HttpToolsProtocol):
     def _overdue(self, now: float) -> bool:
         if self._awaits_head and now - self._head_since > _HEAD_S:
             return True
+        if not self._idle:
+            return False
         since = self.server_state.draining_since
-        return since is not None and self._idle and now - max(since, self._quiet_since) > _LINGER_S
+        if since is None:
+            return now - self._quiet_since > _KEPT_S
+        return now - max(since, self._quiet_since) > _LINGER_S
 
     def abort(self) -> None:
         self.transport.abort()
@@ -135,15 +219,16 @@ class Connections:
     """The connections of a worker, accepted one at a time so that workers share them evenly."""
 
     def __init__(
-        self, listener: socket.socket, app: Callable[..., object], tls: ssl.SSLContext | None = None
+        self, listener: socket.socket, front: Application, tls: ssl.SSLContext | None = None
     ) -> None:
         self._listener = listener
         self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._state = State()
+        self._state.front = front
         self._opening: set[asyncio.Task[object]] = set()
         self._uvicorn = UvicornConfig(
-            app=app,
+            app=front,
             http=Connection,
             ws="none",
             lifespan="off",
@@ -203,7 +288,9 @@ class Connections:
 
     def _tick(self) -> None:
         now = self._loop.time()
-        self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+        date = formatdate(usegmt=True).encode()
+        self._state.default_headers = [(b"date", date)]
+        self._state.date = b"date: %b\r\n" % date
         for connection in list(self._state.connections):
             if isinstance(connection, Connection):
                 connection.check(now)
@@ -242,3 +329,13 @@ class Connections:
         for connection in left:
             if isinstance(connection, Connection):
                 connection.abort()
+
+
+def _head(told: Reply, date: bytes, keeps: bool) -> bytes:
+    """Status line and headers, as Uvicorn writes them."""
+    lines = [STATUS_LINE[told.status], date]
+    for name, value in told.headers:
+        lines += (name, b": ", value, b"\r\n")
+    end = b"content-length: %d\r\n\r\n" if keeps else b"content-length: %d\r\nconnection: close\r\n\r\n"
+    lines.append(end % len(told.body))
+    return b"".join(lines)

@@ -8,27 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from bedplate.runtime.server import compression, infer
 from bedplate.runtime.server.config import Config
+from bedplate.runtime.server.head import Form
 from bedplate.runtime.server.infer import Answer
 from bedplate.runtime.server.model import Model
 
 _INLINE_S = 0.001
-_INLINE_BODY_BYTES = 64 * 2**10
-
-
-@dataclass(frozen=True)
-class Form:
-    """How a request's body came, and how its answer may go.
-
-    `json_bytes` is how much of it is JSON, None for all of it; `encoding` and `accepted` are compressions.
-    """
-
-    json_bytes: int | None = None
-    encoding: str | None = None
-    accepted: str | None = None
+INLINE_BODY_BYTES = 64 * 2**10
 
 
 class Runner:
@@ -36,10 +24,19 @@ class Runner:
         self._limits = config.limits
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="run")
 
+    def at_once(self, model: Model, body: bytes, form: Form, identity: str) -> Answer | None:
+        """The answer to one request, None where it would take time; raises Refused, or what Model.run raises."""
+        if len(body) > INLINE_BODY_BYTES or form.encoding is not None:
+            return None
+        request = infer.read(body, model, self._limits, form.json_bytes)
+        if model.expected_s(request.feeds) > _INLINE_S:
+            return None
+        return _run(model, request, form, identity)
+
     async def answer(self, model: Model, body: bytes | bytearray, form: Form, identity: str) -> Answer:
         """The answer to one request; raises Refused, or what Model.run raises."""
         loop = asyncio.get_running_loop()
-        if len(body) > _INLINE_BODY_BYTES or form.encoding is not None:
+        if len(body) > INLINE_BODY_BYTES or form.encoding is not None:
             return await loop.run_in_executor(self._pool, self._whole, model, body, form, identity)
         request = infer.read(body, model, self._limits, form.json_bytes)
         if model.expected_s(request.feeds) > _INLINE_S:
