@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from bedplate.runtime.server.infer import Request, Wanted
+from bedplate.runtime.server.infer import Answer, Request, Wanted
 from bedplate.runtime.server.model import DATATYPES, Array, Tensor
 from bedplate.runtime.server.predictions import frames, tables
+from bedplate.runtime.server.predictions.alike import alike
 from bedplate.runtime.server.predictions.records import Records
 
 DTYPES = dict(DATATYPES.values())
@@ -177,3 +178,40 @@ def test_what_is_too_large_is_not_copied() -> None:
     taken = Records(signature).kept(request, [text], 20)
     assert taken is not None
     assert taken[0] == 20
+
+
+@given(asked())
+@settings(max_examples=200, deadline=None)
+def test_what_is_alike_is_read_as_it_was(case: tuple[Signature, list[Asked]]) -> None:
+    signature, requests = case
+    like = None
+    taken: list[tuple[str, Answer]] = []
+    for identity, _, request, found in requests:
+        if request is None:
+            continue
+        answer = Answer(b"", request, found)
+        if like is None:
+            like = alike(signature, "arm", answer, 2**20)
+        if like is not None and like.take(identity, "arm", SECONDS, 0.25, answer):
+            assert not like.take(identity, "another arm", SECONDS, 0.25, answer)
+            taken.append((identity, answer))
+    if like is None:
+        return
+    assert like.rows == len(taken) > 0
+    (part,) = tables.parts(frames.unpack(like.pack()).frames)
+    part.table.validate(full=True)
+    for row, (identity, answer) in zip(part.table.to_pylist(), taken, strict=True):
+        assert (row["request_id"], row["client_id"], row["arm"]) == (identity, answer.request.id, "arm")
+        assert (row["outcome"], row["status"], row["latency_s"], row["omitted"]) == ("ok", 200, 0.25, False)
+        assert row["timestamp"] == datetime.fromtimestamp(SECONDS, UTC)
+        for one in signature.inputs:
+            kept(row["inputs"][one.name], answer.request.feeds[one.name], one.datatype)
+        for one, array in zip(signature.outputs, answer.arrays, strict=True):
+            kept(row["outputs"][one.name], array, one.datatype)
+
+
+def test_answers_that_are_too_large_are_not_alike() -> None:
+    signature = Signature([tensor("x", "FP32")], [])
+    answer = Answer(b"", Request(None, {"x": np.zeros(4, np.float32)}, []), [])
+    assert alike(signature, None, answer, 15) is None
+    assert alike(signature, None, answer, 16) is not None

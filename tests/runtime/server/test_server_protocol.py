@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from typing import Any
 
@@ -135,7 +136,7 @@ def test_request_id_header_is_kept_if_it_is_harmless(shared: Server) -> None:
     _, headers, _ = raw(shared, post("/v2/models/classifier/infer", body, "X-Request-Id: abc-1"))
     assert headers["x-request-id"] == "abc-1"
     _, headers, _ = raw(shared, post("/v2/models/classifier/infer", body, "X-Request-Id: " + "a" * 500))
-    assert uuid.UUID(headers["x-request-id"]).version == 4
+    assert re.fullmatch("[0-9a-f]{32}", headers["x-request-id"])
 
 
 def test_content_type_may_be_missing_or_carry_a_charset(shared: Server) -> None:

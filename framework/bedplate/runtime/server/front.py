@@ -11,10 +11,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 
-from bedplate.runtime.server import auth, head, log, reply
+from bedplate.runtime.server import auth, head, lane, log, reply
 from bedplate.runtime.server.config import Config
 from bedplate.runtime.server.head import Form
 from bedplate.runtime.server.infer import Answer
+from bedplate.runtime.server.lane import Lane
 from bedplate.runtime.server.metrics import UNKNOWN, Metrics
 from bedplate.runtime.server.model import RUN_ERRORS, Model
 from bedplate.runtime.server.predictions.recorder import Recorder
@@ -35,6 +36,7 @@ _RETRY = (b"retry-after", b"1")
 _OUTCOMES = {200: "ok", 408: "timeout", 499: "disconnected", 503: "shed", 500: "failed"}
 # Bodies still arriving may hold this many times the limit of one body, together.
 _ARRIVING_BODIES = 4
+_PATHS = 1000  # that are remembered: one model may be said in many ways
 
 
 class _Disconnected(Exception):
@@ -83,6 +85,8 @@ class Front:
         self._router = router
         self._recorder = recorder
         self._pages = pages
+        self._targets: dict[bytes, tuple[str, str | None]] = {}
+        self._lanes: dict[Model, Lane | None] = {}
         self._in_flight = 0
         self._arriving_bytes = 0
         self.most_bytes_at_once = min(config.limits.body_bytes, INLINE_BODY_BYTES)
@@ -92,13 +96,16 @@ class Front:
 
         Else `__call__` has to: with what was found out so far as the `asked` of its scope's state, if there is any.
         """
-        target = head.target(path)
+        target = self._target(path)
         if target is None or self._in_flight >= self._limits.in_flight or self._barred(headers) is not None:
             return None
         asked, answer = Asked(target, headers), None
         try:
             model = self._chosen(asked, headers)
-            answer = self._runner.at_once(model, body, head.form(headers), asked.request_id)
+            if head.is_plain(headers) and (its := self._lane(model)) is not None:
+                answer = self._runner.along(its, body, asked.request_id)
+            if answer is None:
+                answer = self._runner.at_once(model, body, head.form(headers), asked.request_id)
             if answer is None:
                 return asked
             found = reply.answered(answer, asked.extra)
@@ -106,6 +113,20 @@ class Front:
             found = self._failure(asked, error)
         self._note(asked, answer, found.status)
         return found
+
+    def _target(self, path: bytes) -> tuple[str, str | None] | None:
+        """`head.target`, remembered for the models that there are."""
+        known = self._targets.get(path)
+        if known is None:
+            known = head.target(path)
+            if known is not None and len(self._targets) < _PATHS and self._readiness.find(*known) is not None:
+                self._targets[path] = known
+        return known
+
+    def _lane(self, model: Model) -> Lane | None:
+        if model not in self._lanes:
+            self._lanes[model] = lane.lane(model, self._limits)
+        return self._lanes[model]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
 import orjson
 
@@ -37,16 +36,14 @@ class Signature(Protocol):
     def outputs(self) -> Sequence[Tensor]: ...
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """An output that a request asks for, as JSON or as bytes."""
 
     tensor: Tensor
     binary: bool
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What is to be run. `id` is the client's own name of it."""
 
     id: str | None
@@ -241,16 +238,22 @@ def _shape(entry: Mapping[str, object], tensor: Tensor) -> tuple[list[int], int]
         what = f"has datatype {shown(datatype)}" if known else f"has an unknown datatype {shown(datatype)}"
         refuse(f"input '{tensor.name}' {what}, the model takes {tensor.datatype}")
     shape = entry.get("shape")
-    if type(shape) is not list or any(type(extent) is not int or extent < 0 for extent in shape):
-        refuse(f"the shape of input '{tensor.name}' must be a list of whole numbers from 0")
+    if type(shape) is not list:
+        _refuse_shape(tensor)
     if len(shape) != len(tensor.shape):
         refuse(f"input '{tensor.name}' has {len(shape)} dimensions, the model takes {list(tensor.shape)}")
     count = 1
     for extent, fixed in zip(shape, tensor.shape, strict=True):
-        if fixed not in (-1, extent):
+        if type(extent) is not int or extent < 0:
+            _refuse_shape(tensor)
+        if extent != fixed and fixed != -1:
             refuse(f"input '{tensor.name}' has shape {shown(shape)}, the model takes {list(tensor.shape)}")
         count *= extent
     return shape, count
+
+
+def _refuse_shape(tensor: Tensor) -> NoReturn:
+    refuse(f"the shape of input '{tensor.name}' must be a list of whole numbers from 0")
 
 
 def _outputs(entries: Sequence[dict[str, object]], signature: Signature, *, binary: bool) -> Sequence[Wanted]:
@@ -265,12 +268,21 @@ def _outputs(entries: Sequence[dict[str, object]], signature: Signature, *, bina
         if name in chosen:
             refuse(f"output '{name}' is requested twice")
         chosen[name] = Wanted(known[name], _flag(parameters, "binary_data", f"output '{name}'", binary))
-    found = list(chosen.values()) or [Wanted(tensor, binary) for tensor in signature.outputs]
-    for wanted in found:
-        if not wanted.binary and wanted.tensor.datatype in json_data.NO_JSON_FORM:
-            name, datatype = wanted.tensor.name, wanted.tensor.datatype
+    return _sayable(list(chosen.values())) if chosen else everything(signature, binary=binary)
+
+
+def everything(signature: Signature, *, binary: bool = False) -> Sequence[Wanted]:
+    """All outputs, as of a request that asks for none; raises Refused where one has no such form."""
+    return _sayable([Wanted(tensor, binary) for tensor in signature.outputs])
+
+
+def _sayable(outputs: Sequence[Wanted]) -> Sequence[Wanted]:
+    """The same outputs; refuses one that should be JSON and cannot."""
+    for tensor, binary in outputs:
+        if not binary and tensor.datatype in json_data.NO_JSON_FORM:
+            name, datatype = tensor.name, tensor.datatype
             refuse(f"output '{name}' is {datatype}, which has no JSON form; ask for it as binary data")
-    return found
+    return outputs
 
 
 def _members(tree: Mapping[str, object], *lists: Sequence[dict[str, object]]) -> int:

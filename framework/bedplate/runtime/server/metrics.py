@@ -7,8 +7,11 @@ worker counted is folded into one file, and only its gauges are forgotten.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
+from bisect import bisect_left
+from collections import Counter as Counted
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +68,9 @@ class Metrics:
         self._all_durations = durations
         self._durations: dict[tuple[str, str, str], Histogram] = {}
         self._counters: dict[tuple[str, str, str, int, str], Counter] = {}
+        # What was counted since the loop came round: writing a value down costs more than any sum.
+        self._ended: dict[tuple[str, str, str, int, str], int] = {}
+        self._took: dict[tuple[str, str, str], list[float]] = {}
         self._known = frozenset(models)
         for name, version in self._known:
             self._duration(name, version, "")
@@ -73,13 +79,30 @@ class Metrics:
     def count(self, name: str, version: str, arm: str, code: int, outcome: str, seconds: float) -> None:
         """Count one request; a pair that the configuration does not know counts as unknown.
 
-        `arm` is of the configuration too, empty where no arm was chosen.
+        `arm` is of the configuration too, empty where no arm was chosen. Called in the event loop, and written
+        down when that comes round.
         """
+        if not self._ended:
+            asyncio.get_running_loop().call_soon(self.write)
         if (name, version) not in self._known:
             name = version = UNKNOWN
         elif outcome == "ok":
-            self._duration(name, version, arm).observe(seconds)
-        self._counter(name, version, arm, code, outcome).inc()
+            key = (name, version, arm)
+            if key in self._took:
+                self._took[key].append(seconds)
+            else:
+                self._took[key] = [seconds]
+        ended = (name, version, arm, code, outcome)
+        self._ended[ended] = self._ended.get(ended, 0) + 1
+
+    def write(self) -> None:
+        """Write down what was counted since the last time."""
+        for (name, version, arm), took in self._took.items():
+            _observe(self._duration(name, version, arm), took)
+        for ended, requests in self._ended.items():
+            self._counter(*ended).inc(requests)
+        self._took.clear()
+        self._ended.clear()
 
     def _duration(self, name: str, version: str, arm: str) -> Histogram:
         key = (name, version, arm)
@@ -104,10 +127,19 @@ class Metrics:
 
     def page(self) -> bytes:
         """The page over all workers."""
+        self.write()
         registry = CollectorRegistry()
         with _locked(self._folder):
             MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
             return generate_latest(registry)
+
+
+def _observe(histogram: Histogram, values: list[float]) -> None:
+    """Observe all at once, which `observe` cannot."""
+    histogram._sum.inc(sum(values))
+    edges = histogram._upper_bounds
+    for index, found in Counted(bisect_left(edges, value) for value in values).items():
+        histogram._buckets[index].inc(found)
 
 
 class Rolling:

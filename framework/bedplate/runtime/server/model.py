@@ -7,7 +7,7 @@ import os
 import stat
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -55,8 +55,7 @@ class NotLoadable(ValueError):
     """The model cannot be served; the text says why in one line."""
 
 
-@dataclass(frozen=True)
-class Tensor:
+class Tensor(NamedTuple):
     """One input or output of a signature; a shape's -1 is any extent."""
 
     name: str
@@ -76,19 +75,21 @@ class Model:
         self._session = session
         self._seconds_per_element = 0.0
 
-    def run(self, feeds: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
-        """Run the model; raises one of RUN_ERRORS or MemoryError."""
+    def run(
+        self, feeds: Mapping[str, Array], outputs: Sequence[str], elements: int | None = None
+    ) -> list[Array]:
+        """Run the model; raises one of RUN_ERRORS or MemoryError. `elements` are those of the feeds, if known."""
         started = time.perf_counter()
-        found: list[Array] = self._session.run(list(outputs), dict(feeds))
-        spent = (time.perf_counter() - started) / _elements(feeds)
+        found: list[Array] = self._session.run(outputs, feeds)
+        spent = (time.perf_counter() - started) / (elements or _elements(feeds))
         # Down at once, up slowly: a run that had to wait for a core says little, a slow model says it again.
         grown = self._seconds_per_element + (spent - self._seconds_per_element) * 0.02
         self._seconds_per_element = min(spent, grown)
         return found
 
-    def expected_s(self, feeds: Mapping[str, Array]) -> float:
+    def expected_s(self, feeds: Mapping[str, Array], elements: int | None = None) -> float:
         """How long a run on these feeds should take, learned from the runs so far (one row costs most)."""
-        return self._seconds_per_element * _elements(feeds)
+        return self._seconds_per_element * (elements or _elements(feeds))
 
     def warm_up(self) -> None:
         """Run once on zeros (empty strings), every free dimension 1, to find what only running finds."""
@@ -105,6 +106,9 @@ class Model:
 
 
 def _elements(feeds: Mapping[str, Array]) -> int:
+    if len(feeds) == 1:
+        (array,) = feeds.values()
+        return array.size or 1
     return sum(array.size for array in feeds.values()) or 1
 
 

@@ -13,6 +13,7 @@ from bedplate.runtime.server import compression, infer
 from bedplate.runtime.server.config import Config
 from bedplate.runtime.server.head import Form
 from bedplate.runtime.server.infer import Answer
+from bedplate.runtime.server.lane import Lane
 from bedplate.runtime.server.model import Model
 
 _INLINE_S = 0.001
@@ -32,6 +33,15 @@ class Runner:
         if model.expected_s(request.feeds) > _INLINE_S:
             return None
         return _run(model, request, form, identity)
+
+    def along(self, lane: Lane, body: bytes, identity: str) -> Answer | None:
+        """The answer to a request that the lane takes, None for others; raises what Model.run raises."""
+        read = lane.read(body)
+        if read is None or lane.model.expected_s(read.request.feeds, read.elements) > _INLINE_S:
+            return None
+        arrays = lane.run(read)
+        text = lane.answer(read.request.id if read.request.id is not None else identity, arrays)
+        return None if text is None else Answer(text, read.request, arrays)
 
     async def answer(self, model: Model, body: bytes | bytearray, form: Form, identity: str) -> Answer:
         """The answer to one request; raises Refused, or what Model.run raises."""

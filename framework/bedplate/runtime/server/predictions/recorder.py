@@ -18,6 +18,7 @@ from pathlib import Path
 from bedplate.runtime.server import log
 from bedplate.runtime.server.config import PredictionLog
 from bedplate.runtime.server.infer import Answer, Signature
+from bedplate.runtime.server.predictions.alike import Alike, alike
 from bedplate.runtime.server.predictions.journal import Full, Journal
 from bedplate.runtime.server.predictions.records import Records
 
@@ -45,7 +46,8 @@ class Recorder:
             Path(told.spool), backlog_bytes=told.backlog_bytes, period_s=told.roll_s, clock=clock
         )
         self._pending: dict[Signature, Records] = {}
-        self._pending_bytes = 0
+        self._alike: dict[Signature, Alike] = {}
+        self._pending_bytes = self._pending_rows = 0
         self._timer: asyncio.TimerHandle | None = None
         self._frames: queue.SimpleQueue[tuple[bytes, int, int] | None] = queue.SimpleQueue()
         # The loop counts what it hands over, the thread what it is done with: no lock, no lost update.
@@ -70,6 +72,45 @@ class Recorder:
         if self._handed_bytes - self._done_bytes + self._pending_bytes > _QUEUE_BYTES:
             self._count("queue_full", 1)
             return
+        if (
+            answer is None
+            or status != 200
+            or not self._like_others(signature, request_id, arm, seconds, answer)
+        ):
+            self._single(signature, request_id, answer, status, outcome, seconds, arm)
+        self._pending_rows += 1
+        self._pending_bytes += _RECORD_BYTES
+        if self._pending_bytes >= _PACK_BYTES or self._pending_rows >= _PACK_RECORDS:
+            self._pack()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_PACK_AFTER_S, self._pack)
+
+    def _like_others(
+        self, signature: Signature, request_id: str, arm: str | None, seconds: float, answer: Answer
+    ) -> bool:
+        """Take a record with those that are like it, if there are such."""
+        found = self._alike.get(signature)
+        if found is None:
+            found = alike(signature, arm, answer, self._record_bytes)
+            if found is None:
+                return False
+            self._alike[signature] = found
+        if not found.take(request_id, arm, self._clock(), seconds, answer):
+            return False
+        self._pending_bytes += found.size
+        return True
+
+    def _single(
+        self,
+        signature: Signature,
+        request_id: str,
+        answer: Answer | None,
+        status: int,
+        outcome: str,
+        seconds: float,
+        arm: str | None,
+    ) -> None:
+        """Take a record by itself."""
         records = self._pending.get(signature)
         if records is None:
             records = self._pending[signature] = Records(signature)
@@ -87,11 +128,6 @@ class Recorder:
         records.taken.append(
             (request_id, client_id, arm, outcome, status, self._clock(), seconds, omitted, shapes, values)
         )
-        self._pending_bytes += _RECORD_BYTES
-        if self._pending_bytes >= _PACK_BYTES or len(records.taken) >= _PACK_RECORDS:
-            self._pack()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_PACK_AFTER_S, self._pack)
 
     async def close(self) -> None:
         """Write what is there, and return when it is durable or takes too long."""
@@ -103,11 +139,17 @@ class Recorder:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        pending, self._pending, self._pending_bytes = self._pending, {}, 0
+        pending, self._pending = self._pending, {}
+        likes, self._alike = self._alike, {}
+        self._pending_bytes = self._pending_rows = 0
         for records in pending.values():
-            frame = records.pack()
-            self._handed_bytes += len(frame)
-            self._frames.put((frame, len(records.taken), len(frame)))
+            self._hand(records.pack(), len(records.taken))
+        for found in likes.values():
+            self._hand(found.pack(), found.rows)
+
+    def _hand(self, frame: bytes, rows: int) -> None:
+        self._handed_bytes += len(frame)
+        self._frames.put((frame, rows, len(frame)))
 
     def _write_all(self) -> None:
         """The thread: whatever has come up to now is one write and one fsync."""

@@ -123,19 +123,13 @@ class Records:
 def pack(signature: Signature, records: Sequence[Taken]) -> bytes:
     """The frame of some records of one model and version."""
     columns = Record(*zip(*records, strict=True))  # type: ignore[arg-type]
-    same: dict[str, str | None] = {}
-    buffers: list[Buffer] = []
-    for name in TEXTS:
-        values = getattr(columns, name)
-        if name != "request_id" and values.count(values[0]) == len(values):
-            same[name] = values[0]
-        else:
-            buffers += _texts(values)
-    buffers.append(np.array(columns.status, np.int16).tobytes())
-    buffers.append((np.array(columns.timestamp_s) * 1e6).astype(np.int64).tobytes())
-    buffers.append(np.array(columns.latency_s, np.float64).tobytes())
-    buffers.append(np.array(columns.omitted, np.bool_).tobytes())
-    told, tensors = [], (*signature.inputs, *signature.outputs)
+    plain: list[Buffer] = [
+        np.array(columns.status, np.int16).tobytes(),
+        microseconds(columns.timestamp_s),  # type: ignore[arg-type]
+        np.array(columns.latency_s, np.float64).tobytes(),
+        np.array(columns.omitted, np.bool_).tobytes(),
+    ]
+    told, buffers, tensors = [], [], (*signature.inputs, *signature.outputs)
     nothing = (None,) * len(tensors)
     shapes = zip(*(row or nothing for row in columns.shapes), strict=True)  # type: ignore[union-attr]
     values = zip(*(row or nothing for row in columns.values), strict=True)  # type: ignore[union-attr]
@@ -143,9 +137,36 @@ def pack(signature: Signature, records: Sequence[Taken]) -> bytes:
         description, parts = _tensor(tensor, its_shapes, its_values)
         told.append(description)
         buffers += parts
-    meta = {"model": signature.name, "version": signature.version, "rows": len(records), "same": same}
-    count = len(signature.inputs)
-    return frames.pack({**meta, "inputs": told[:count], "outputs": told[count:]}, buffers)
+    texts = {name: getattr(columns, name) for name in TEXTS}
+    return frame(signature, texts, plain, told, buffers)
+
+
+def microseconds(seconds: Sequence[float]) -> bytes:
+    """A column of Unix times."""
+    return (np.array(seconds) * 1e6).astype(np.int64).tobytes()
+
+
+def frame(
+    signature: Signature,
+    texts: Mapping[str, Sequence[str | None]],
+    plain: Sequence[Buffer],
+    told: Sequence[Mapping[str, object]],
+    tensors: Sequence[Buffer],
+) -> bytes:
+    """The frame of columns: TEXTS; status, timestamp, latency, omitted; and those of the tensors, as told."""
+    same: dict[str, str | None] = {}
+    buffers: list[Buffer] = []
+    for name in TEXTS:
+        values = texts[name]
+        if name != "request_id" and values.count(values[0]) == len(values):
+            same[name] = values[0]
+        else:
+            buffers += _texts(values)
+    rows, count = len(texts["request_id"]), len(signature.inputs)
+    meta = {"model": signature.name, "version": signature.version, "rows": rows, "same": same}
+    return frames.pack(
+        {**meta, "inputs": told[:count], "outputs": told[count:]}, [*buffers, *plain, *tensors]
+    )
 
 
 _nbytes, _shape, _tobytes = attrgetter("nbytes"), attrgetter("shape"), methodcaller("tobytes")

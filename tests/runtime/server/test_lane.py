@@ -1,0 +1,130 @@
+"""The short way gives what the long one gives, to the byte, or gives nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bedplate.runtime.server import infer, lane, model
+from bedplate.runtime.server.config import LIMITS, parse
+from bedplate.runtime.server.lane import Lane
+from bedplate.runtime.server.model import RUN_ERRORS, Model
+from bedplate.runtime.server.refused import Refused
+from tests.runtime.server.served import config, entry
+from tests.runtime.server.served_models import Written
+
+WITH = ("classifier", "double", "byte", "long", "reciprocal", "lookup")
+WITHOUT = ("pair", "text", "truth", "half", "halved")
+
+odd = st.sampled_from(
+    [3.4028235e38, 3.4028235677973366e38, -3.5e38, 1e-46, 0.0, True, None, "1", [1.0], {"a": 1}]
+)
+number = (
+    st.floats(-5, 5)
+    | st.integers(0, 2)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.integers()
+    | odd
+)
+
+
+@pytest.fixture(scope="session")
+def loaded(zoo: Mapping[str, Written]) -> Mapping[str, Model]:
+    told = parse(json.dumps(config([entry(name, zoo[name]) for name in (*WITH, *WITHOUT)])))
+    return {file.name: model.load(file, told) for file in told.models}
+
+
+@st.composite
+def body(draw: st.DrawFn, signature: Model) -> bytes:
+    """A request in JSON that is right, or nearly so."""
+    (tensor,) = signature.inputs
+    rows = draw(st.integers(0, 3))
+    shape = [rows if extent < 0 else extent for extent in tensor.shape]
+    plain = draw(st.sampled_from([st.floats(-5, 5), st.integers(0, 2), number]))
+    data = draw(st.lists(plain, min_size=(count := int(np.prod(shape))), max_size=count))
+    asked: dict[str, object] = {
+        "name": tensor.name,
+        "shape": shape,
+        "datatype": tensor.datatype,
+        "data": data,
+    }
+    request: dict[str, object] = {"inputs": [asked]}
+    if draw(st.booleans()):
+        request["id"] = draw(st.text(max_size=4) | st.just("a:b") | st.none() | st.just(3))
+    for owner in (asked, request):
+        if not draw(st.integers(0, 5)):
+            name = draw(
+                st.sampled_from(["shape", "data", "datatype", "name", "inputs", "outputs", "parameters", "x"])
+            )
+            owner[name] = draw(
+                st.sampled_from([[], {}, None, 1, "FP32", [1.0], [True], {"a": 1}, [{"name": "out"}]])
+            )
+    text = json.dumps(request)
+    if not draw(st.integers(0, 5)):
+        text = text.replace(
+            '"data"', '"data": [1], "data"' if draw(st.booleans()) else '"shape": [1], "data"'
+        )
+    return text.encode()
+
+
+@pytest.mark.parametrize("name", WITH)
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_it_gives_what_the_long_way_gives_or_nothing(
+    loaded: Mapping[str, Model], name: str, data: st.DataObject
+) -> None:
+    its = loaded[name]
+    short = Lane(its, LIMITS)
+    text = data.draw(body(its))
+    read = short.read(text)
+    if read is None:
+        return
+    expected = infer.read(text, its, LIMITS)  # which must not refuse it
+    (array,), (same,) = expected.feeds.values(), read.request.feeds.values()
+    assert (array.dtype, array.shape, array.tobytes()) == (same.dtype, same.shape, same.tobytes())
+    assert (read.request.id, read.elements) == (expected.id, array.size)
+    assert read.request.outputs == expected.outputs
+    try:
+        found = short.run(read)
+    except RUN_ERRORS:
+        return
+    answer = short.answer("a1", found)
+    try:
+        assert answer in (None, infer.answer(its, expected, "a1", found).body)
+    except Refused:
+        assert answer is None
+
+
+@pytest.mark.parametrize("name", WITH)
+def test_it_takes_what_it_is_for(loaded: Mapping[str, Model], name: str) -> None:
+    its = loaded[name]
+    (tensor,) = its.inputs
+    shape = [1 if extent < 0 else extent for extent in tensor.shape]
+    asked = {
+        "name": tensor.name,
+        "shape": shape,
+        "datatype": tensor.datatype,
+        "data": [1] * int(np.prod(shape)),
+    }
+    short = lane.lane(its, LIMITS)
+    assert short is not None
+    for more in ({}, {"id": "a"}):
+        read = short.read(json.dumps({**more, "inputs": [asked]}).encode())
+        assert read is not None
+        assert short.answer("a", short.run(read)) is not None
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_others_have_none(loaded: Mapping[str, Model], name: str) -> None:
+    assert lane.lane(loaded[name], LIMITS) is None
+
+
+def test_it_keeps_to_the_limit_of_elements(loaded: Mapping[str, Model]) -> None:
+    few = LIMITS.__class__(LIMITS.body_bytes, LIMITS.in_flight, 3)
+    asked = {"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}
+    assert Lane(loaded["classifier"], few).read(json.dumps({"inputs": [asked]}).encode()) is None
