@@ -51,7 +51,7 @@ clean: ## take the demo down and remove the environment and what was generated
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url
 
 lock: .venv/bin/uv ## write requirements/ anew from pyproject.toml, keeping what still fits
-	$(LOCK) --universal --python-version 3.11 --all-extras --group dev --group image --group example \
+	$(LOCK) --universal --python-version 3.11 --all-extras --group dev --group image --group example --group bench \
 		--output-file requirements/dev.lock pyproject.toml
 	@mkdir -p requirements/server
 	@for version in 3.11 3.12 3.13; do \

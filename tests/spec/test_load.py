@@ -171,7 +171,7 @@ def test_validate_imports_nothing_heavy(tmp_path: Path) -> None:
     project = Case(ROOT / "serving" / "valid").copy(tmp_path).parent
     program = (
         "import sys; from bedplate.cli import run; code = run(['-C', sys.argv[1], 'validate']);"
-        "heavy = {'pulumi', 'grpc', 'fastapi', 'onnxruntime', 'numpy', 'jsonschema', 'jinja2', 'rich'};"
+        "heavy = {'pulumi', 'grpc', 'starlette', 'onnxruntime', 'numpy', 'jsonschema', 'jinja2', 'rich'};"
         "print(code, sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -17,7 +17,7 @@ _PACKAGES = {
     "pulumi": "engine",
     "supervisor": "engine",
     "onnxruntime": "server",
-    "fastapi": "server",
+    "starlette": "server",
     "uvicorn": "server",
 }
 

@@ -42,7 +42,7 @@ def test_it_holds_the_server_and_no_data_of_the_compiler() -> None:
         metadata = archive.read(f"bedplate-{__version__}.dist-info/METADATA").decode()
     assert "bedplate/runtime/server/__main__.py" in names
     assert not [name for name in names if "/_data/" in name or name.endswith(".pyc")]
-    assert "Requires-Dist: fastapi" in metadata
+    assert "Requires-Dist: starlette" in metadata
     assert metadata.startswith(f"Metadata-Version: 2.1\nName: bedplate\nVersion: {__version__}\n")
 
 

@@ -1,4 +1,4 @@
-"""The ASGI application: the inference route by hand, in front of FastAPI's pages for all else.
+"""The ASGI application: the inference route by hand, in front of Starlette's routes for all else.
 
 The one place of a worker where an unforeseen error ends: it is logged and answered as a 500. Uvicorn's way from
 a request's head to its answer costs as much as a small model: `at_once` goes past it where a request is there as

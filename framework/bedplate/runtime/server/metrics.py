@@ -126,8 +126,7 @@ class Metrics:
         self._logged[state].inc(records)
 
     def page(self) -> bytes:
-        """The page over all workers."""
-        self.write()
+        """The page over all workers, of what is written down."""
         registry = CollectorRegistry()
         with _locked(self._folder):
             MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]

@@ -7,11 +7,12 @@ script in it: the policy that comes with it lets the browser run its one script 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 
-from fastapi import FastAPI, Request
-from fastapi.responses import Response
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 FILES: Mapping[str, tuple[str, str]] = {
     "/": ("page.html", "text/html; charset=utf-8"),
@@ -46,11 +47,11 @@ _HEADERS = {
 }
 
 
-def add(app: FastAPI) -> None:
-    """Add the files to an application."""
+def routes() -> Iterator[Route]:
+    """The routes of the files."""
     for path, (name, kind) in FILES.items():
         body = (files("bedplate.runtime.server") / "page" / name).read_bytes()
-        app.add_route(path, _File(body, kind).answer, include_in_schema=False)
+        yield Route(path, _File(body, kind).answer)
 
 
 class _File:

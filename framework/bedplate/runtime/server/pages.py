@@ -5,9 +5,12 @@ There are no other routes: no management, no loading, no page that needs scripts
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from bedplate.runtime.server import example, metrics, openapi, page_files
 from bedplate.runtime.server.config import Config
@@ -18,26 +21,24 @@ from bedplate.version import __version__
 _PLATFORM = "onnxruntime_onnx"
 
 
-def application(config: Config, readiness: Readiness, counted: metrics.Metrics) -> FastAPI:
-    """The FastAPI application of one worker."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    app.add_exception_handler(HTTPException, _as_error)
-    _health(app, readiness)
-    _metadata(app, config, readiness)
-    page_files.add(app)
-
-    @app.get("/page/service.json")
-    async def service() -> Response:
-        return JSONResponse(_service(config, readiness), headers={"cache-control": "no-store"})
-
-    @app.get("/metrics")
-    def page() -> Response:
-        return Response(counted.page(), media_type=metrics.CONTENT_TYPE)
-
-    @app.get("/openapi.json")
-    async def document() -> Response:
-        return JSONResponse(openapi.document(config, readiness))
-
+def application(config: Config, readiness: Readiness, counted: metrics.Metrics) -> Starlette:
+    """The application of one worker."""
+    pages = _Pages(config, readiness, counted)
+    version = "/v2/models/{name}/versions/{version}"
+    routes = [
+        Route("/health", pages.health),
+        Route("/v2/health/live", pages.live),
+        Route("/v2/health/ready", pages.ready),
+        Route("/v2", pages.server),
+        *(Route(path, pages.model) for path in ("/v2/models/{name}", version)),
+        *(Route(f"{path}/ready", pages.model_ready) for path in ("/v2/models/{name}", version)),
+        Route("/metrics", pages.metrics),
+        Route("/openapi.json", pages.document),
+        Route("/page/service.json", pages.service),
+        *page_files.routes(),
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _as_error})
+    app.router.redirect_slashes = False
     return app
 
 
@@ -53,48 +54,53 @@ def _probe(body: dict[str, object], good: bool) -> JSONResponse:
     return JSONResponse(body, status_code=200 if good else 503)
 
 
-def _health(app: FastAPI, readiness: Readiness) -> None:
-    @app.get("/health")
-    async def health() -> Response:
-        return _probe({"status": "ok" if readiness.ready else "not ready"}, readiness.ready)
+class _Pages:
+    def __init__(self, config: Config, readiness: Readiness, counted: metrics.Metrics) -> None:
+        self._config = config
+        self._readiness = readiness
+        self._counted = counted
 
-    @app.get("/v2/health/live")
-    async def live() -> Response:
+    async def health(self, _: Request) -> Response:
+        good = self._readiness.ready
+        return _probe({"status": "ok" if good else "not ready"}, good)
+
+    async def live(self, _: Request) -> Response:
         return _probe({"live": True}, True)
 
-    @app.get("/v2/health/ready")
-    async def ready() -> Response:
-        return _probe({"ready": readiness.ready}, readiness.ready)
+    async def ready(self, _: Request) -> Response:
+        return _probe({"ready": self._readiness.ready}, self._readiness.ready)
 
+    async def server(self, _: Request) -> Response:
+        told = {"name": self._config.service, "version": __version__, "extensions": ["binary_tensor_data"]}
+        return JSONResponse(told)
 
-def _metadata(app: FastAPI, config: Config, readiness: Readiness) -> None:
-    @app.get("/v2")
-    async def server() -> Response:
-        return JSONResponse(
-            {"name": config.service, "version": __version__, "extensions": ["binary_tensor_data"]}
-        )
-
-    @app.get("/v2/models/{name}")
-    @app.get("/v2/models/{name}/versions/{version}")
-    async def model(name: str, version: str | None = None) -> Response:
-        found = readiness.models.get(_known(readiness, name, version))
+    async def model(self, request: Request) -> Response:
+        found = self._readiness.models.get(self._meant(request))
         if found is None:
             return JSONResponse({"error": "the model is not ready"}, status_code=503)
-        return JSONResponse(_described(found, readiness))
+        return JSONResponse(_described(found, self._readiness))
 
-    @app.get("/v2/models/{name}/ready")
-    @app.get("/v2/models/{name}/versions/{version}/ready")
-    async def model_ready(name: str, version: str | None = None) -> Response:
-        good = readiness.serves(_known(readiness, name, version))
-        body: dict[str, object] = {"name": name, "ready": good}
+    async def model_ready(self, request: Request) -> Response:
+        good = self._readiness.serves(self._meant(request))
+        body: dict[str, object] = {"name": request.path_params["name"], "ready": good}
         return _probe(body if good else {**body, "error": "the model is not ready"}, good)
 
+    def _meant(self, request: Request) -> tuple[str, str]:
+        pair = self._readiness.find(request.path_params["name"], request.path_params.get("version"))
+        if pair is None:
+            raise HTTPException(404)
+        return pair
 
-def _known(readiness: Readiness, name: str, version: str | None) -> tuple[str, str]:
-    pair = readiness.find(name, version)
-    if pair is None:
-        raise HTTPException(404)
-    return pair
+    async def metrics(self, _: Request) -> Response:
+        self._counted.write()  # here, where all is counted; the page is made beside the loop
+        return Response(await run_in_threadpool(self._counted.page), media_type=metrics.CONTENT_TYPE)
+
+    async def document(self, _: Request) -> Response:
+        return JSONResponse(openapi.document(self._config, self._readiness))
+
+    async def service(self, _: Request) -> Response:
+        told = _service(self._config, self._readiness)
+        return JSONResponse(told, headers={"cache-control": "no-store"})
 
 
 def _service(config: Config, readiness: Readiness) -> dict[str, object]:
