@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +127,21 @@ def end(server: Server) -> None:
 
 
 def roller(server: Server) -> int:
+    """The process that rolls, when there is one."""
     found: int = until(lambda: server.status().get("prediction_log") or 0)
     return found
+
+
+def kill_a_roller(server: Server) -> None:
+    """End one in the midst of its work: it begins by loading what takes a while."""
+
+    def killed() -> bool:
+        with suppress(ProcessLookupError):
+            os.kill(roller(server), signal.SIGKILL)
+            return True
+        return False
+
+    until(killed)
 
 
 def test_everything_is_there_once_after_an_orderly_end(logged: Serve, tmp_path: Path) -> None:
@@ -208,9 +221,8 @@ def test_a_killed_roller_comes_back_and_writes_nothing_twice(logged: Serve, tmp_
     server = logged().started()
     with Callers(server)() as callers:
         for _ in range(4):
-            os.kill(roller(server), signal.SIGKILL)
+            kill_a_roller(server)
             callers.more()
-            time.sleep(0.7)
     end(server)
     assert Counter(ids(tmp_path)) == Counter(callers.answered)
     assert server.events("prediction log lost")
@@ -257,20 +269,39 @@ def test_the_sample_is_decided_by_the_ids_alone(logged: Serve, tmp_path: Path) -
     assert sorted(ids(tmp_path)) == sorted(name for name in callers.answered if in_sample(name, below))
 
 
-def test_only_the_roller_loads_what_rolls(logged: Serve) -> None:
+def test_only_the_roller_loads_what_rolls_and_it_ends_when_all_is_done(logged: Serve, tmp_path: Path) -> None:
     server = logged().started()
-    server.infer("classifier", row())
 
     def maps(pid: int) -> str:
-        return Path(f"/proc/{pid}/maps").read_text()
+        with suppress(OSError):
+            return Path(f"/proc/{pid}/maps").read_text()
+        return ""  # it is done already
 
-    until(lambda: "libarrow" in maps(roller(server)))
-    assert "onnxruntime" not in maps(roller(server))
+    def seen() -> bool:
+        server.infer("classifier", row())
+        pid = roller(server)
+        found = maps(pid)
+        assert "onnxruntime" not in found
+        return "libarrow" in found
+
+    until(seen)
     for pid in (server.processes[0].pid, server.workers()[0]):
         assert "libarrow" not in maps(pid)
-    threads = Path(f"/proc/{roller(server)}/task").iterdir()
-    nice = sorted(os.getpriority(os.PRIO_PROCESS, int(thread.name)) for thread in threads)
-    assert nice[-1] == nice[0] + 5
+    until(lambda: not spooled(tmp_path) and server.status()["prediction_log"] is None)
+    assert server.events("prediction log lost") == []
+
+
+def test_the_roller_gives_way_to_the_workers(logged: Serve) -> None:
+    server = logged().started()
+
+    def kindly() -> bool:
+        server.infer("classifier", row())
+        with suppress(ProcessLookupError):
+            mine = os.getpriority(os.PRIO_PROCESS, server.workers()[0])
+            return os.getpriority(os.PRIO_PROCESS, roller(server)) == mine + 5
+        return False
+
+    until(kindly)
 
 
 def test_a_key_is_in_no_file_and_files_are_the_owners_alone(logged: Serve, tmp_path: Path) -> None:

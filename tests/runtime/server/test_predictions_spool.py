@@ -24,7 +24,7 @@ from bedplate.runtime.server.predictions.journal import Full, Journal
 from bedplate.runtime.server.predictions.places import Folder, Place, place
 from bedplate.runtime.server.predictions.recorder import Recorder, in_sample, share_below
 from bedplate.runtime.server.predictions.records import Records
-from bedplate.runtime.server.predictions.roller import Roller, Step
+from bedplate.runtime.server.predictions.roller import Roller
 from bedplate.runtime.server.predictions.rolling import Spool, deliver, finished, roll
 from tests.runtime.server.test_predictions_frames import Signature, tensor
 
@@ -34,19 +34,6 @@ SIGNATURE = Signature([tensor("x", "FP32")], [tensor("y", "FP32")])
 
 class Killed(BaseException):
     """Stands for the end of the process."""
-
-
-class Quiet:
-    """The roller's instruments, as a list."""
-
-    def __init__(self) -> None:
-        self.failures: list[str] = []
-
-    def failed(self, step: str) -> None:
-        self.failures.append(step)
-
-    def backlog(self, size: int) -> None:
-        assert size >= 0
 
 
 def told(folder: Path, **changes: object) -> PredictionLog:
@@ -90,12 +77,11 @@ def bring(spool: Spool, where: Place) -> None:
         deliver(batch, where)
 
 
-def run(folder: Path, service: str = "serving.a") -> Quiet:
-    metrics = Quiet()
-    roller = Roller(told(folder), service, metrics)  # type: ignore[arg-type]
-    roller.open()
-    roller.tick(0.0, ending=True)
-    return metrics
+def run(folder: Path, service: str = "serving.a") -> list[str]:
+    """Have the roller do what there is; which steps failed."""
+    failures: list[str] = []
+    Roller(told(folder), service, failures.append).run()
+    return failures
 
 
 def test_a_segment_is_nobodys_but_its_writers(tmp_path: Path) -> None:
@@ -350,25 +336,6 @@ def test_what_is_forgotten_is_ours_old_and_no_link(tmp_path: Path) -> None:
     assert Folder(tmp_path / "none").forget(datetime.now(UTC)) == 0
 
 
-def test_a_step_that_fails_waits_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(log, "write", lambda level, event, **fields: said.append(str(fields["step"])))
-    failed: list[str] = []
-    step, tries = Step("deliver", failed.append), []
-
-    def work() -> None:
-        tries.append(now)
-        raise OSError("no route")
-
-    for now in range(300):
-        step.run(work, float(now))
-    assert tries == [0, 1, 3, 7, 15, 31, 63, 127, 255]
-    assert failed == ["deliver"] * 9
-    assert said == ["deliver"] * 4  # at 0, 63, 127 and 255: a minute apart
-    step.at_once()
-    assert step.run(lambda: None, 300.0)
-
-
 def reached(**more: bool) -> fs.S3FileSystem:
     """The S3 server as a reader of the log has it."""
     where = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
@@ -394,18 +361,14 @@ def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_bucket_gets_the_files_once_it_can_be_reached(tmp_path: Path, bucket: str) -> None:
-    metrics = Quiet()
+    failures: list[str] = []
     spool = tmp_path / ".spool"
-    nowhere = Roller(told(tmp_path, to="s3://nobodys/x"), "serving.a", metrics)  # type: ignore[arg-type]
-    nowhere.open()
     write(spool, frame("a", "b"), frame("c", at=NOON + 7200)).close()
-    nowhere.tick(0.0, ending=True)
-    assert metrics.failures == ["deliver"]
+    assert not Roller(told(tmp_path, to="s3://nobodys/x"), "serving.a", failures.append).run()
+    assert failures == ["deliver"]
     assert len(list((spool / "ready").iterdir())) == 1
-    roller = Roller(told(tmp_path, to=bucket), "serving.a", metrics)  # type: ignore[arg-type]
-    roller.open()
-    roller.tick(0.0, ending=True)
-    assert metrics.failures == ["deliver"]
+    assert Roller(told(tmp_path, to=bucket), "serving.a", failures.append).run()
+    assert failures == ["deliver"]
     found = dataset.dataset(
         f"{bucket.removeprefix('s3://')}/serving.a/delay", filesystem=reached(), partitioning="hive"
     )

@@ -33,9 +33,10 @@ class Life:
         self._config = config
         self._report = report
         self._readiness = Readiness(config)
-        counted = Metrics(metrics, self._readiness.known, config.slo_p95_s)
-        app = pages.application(config, self._readiness, counted)
         told = config.prediction_log
+        spool = Path(told.spool) if told is not None else None
+        counted = Metrics(metrics, self._readiness.known, config.slo_p95_s, spool)
+        app = pages.application(config, self._readiness, counted)
         self._recorder = Recorder(told, counted.predictions) if told is not None else None
         self._router = Router(config.routes)
         front = Front(config, self._readiness, counted, Runner(config), self._router, self._recorder, app)

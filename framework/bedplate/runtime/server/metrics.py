@@ -13,13 +13,16 @@ import os
 from bisect import bisect_left
 from collections import Counter as Counted
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from bedplate.runtime.server.predictions import journal
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 UNKNOWN = "unknown"
@@ -32,8 +35,15 @@ _FOLDED = "0"  # stands where a file's name has the process id
 class Metrics:
     """The instruments of one worker. Label values come from the configuration only."""
 
-    def __init__(self, folder: Path, models: Iterable[tuple[str, str]], slo_p95_s: float | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        models: Iterable[tuple[str, str]],
+        slo_p95_s: float | None,
+        spool: Path | None = None,
+    ) -> None:
         self._folder = folder
+        self._spool = spool
         with _locked(folder):
             _fold_the_dead(folder)
         registry = CollectorRegistry()
@@ -130,6 +140,8 @@ class Metrics:
         registry = CollectorRegistry()
         with _locked(self._folder):
             MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
+            if self._spool is not None:
+                registry.register(_Backlog(self._spool))
             return generate_latest(registry)
 
 
@@ -142,28 +154,35 @@ def _observe(histogram: Histogram, values: list[float]) -> None:
 
 
 class Rolling:
-    """The instruments of the process that rolls the prediction log."""
+    """The instruments of the process that rolls the prediction log; of the one before it its counts are kept."""
 
-    def __init__(self) -> None:
-        registry = CollectorRegistry()
+    def __init__(self, folder: Path) -> None:
+        with _locked(folder):
+            _fold_the_dead(folder)
         self._failures = Counter(
             "bedplate_prediction_log_failures",
             "Attempts to roll, deliver or forget files of the prediction log that failed.",
             ["step"],
-            registry=registry,
-        )
-        self._backlog = Gauge(
-            "bedplate_prediction_log_backlog_bytes",
-            "Records and files of the prediction log that are not at their destination yet.",
-            registry=registry,
-            multiprocess_mode="livemax",
+            registry=CollectorRegistry(),
         )
 
     def failed(self, step: str) -> None:
         self._failures.labels(step).inc()
 
-    def backlog(self, size: int) -> None:
-        self._backlog.set(size)
+
+class _Backlog:
+    """What has not reached its destination, as it is when somebody asks."""
+
+    def __init__(self, spool: Path) -> None:
+        self._spool = spool
+
+    def collect(self) -> Iterator[Metric]:
+        with suppress(OSError):  # what cannot be looked at has no size
+            yield GaugeMetricFamily(
+                "bedplate_prediction_log_backlog_bytes",
+                "Records and files of the prediction log that are not at their destination yet.",
+                journal.size_of(self._spool),
+            )
 
 
 @contextmanager
