@@ -58,6 +58,9 @@ lock: .venv/bin/uv ## write requirements/ anew from pyproject.toml, keeping what
 		$(LOCK) --python-version $$version --python-platform x86_64-manylinux_2_28 --extra server --group image \
 			--constraint requirements/dev.lock --output-file requirements/server/$$version.lock pyproject.toml || exit 1; \
 	done
+	@for peer in kserve mlserver; do \
+		$(LOCK) --universal --python-version 3.11 --output-file benchmarks/peers/$$peer.lock benchmarks/peers/$$peer.in || exit 1; \
+	done
 
 $(EXAMPLE)/models/delay.onnx: $(EXAMPLE)/train.py $(EXAMPLE)/flights.py | .venv/installed
 	$(BIN)/python $(EXAMPLE)/train.py

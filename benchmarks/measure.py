@@ -37,7 +37,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A against B: the pairs' costs, compared in one of their figures, and the limit of the median ratio."""
+    """A against B: the pairs' figures, and the limit of their median ratio: the most, or the least."""
 
     name: str
     a: str
@@ -45,6 +45,7 @@ class Comparison:
     figure: str
     limit: float
     pairs: tuple[tuple[float, float], ...]
+    least: bool = False
 
     @property
     def ratios(self) -> list[float]:
@@ -56,27 +57,36 @@ class Comparison:
 
     @property
     def held(self) -> bool:
-        return self.ratio <= self.limit
+        return self.ratio >= self.limit if self.least else self.ratio <= self.limit
+
+    @property
+    def bound(self) -> str:
+        return f"at least {self.limit:g}" if self.least else f"{self.limit:g}"
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.ratio:.2f} (limit {self.limit:g})"
+        return f"{self.name}, {self.a} beside {self.b}: {self.ratio:.2f} (limit {self.bound})"
 
 
 @dataclass(frozen=True)
 class Peak:
-    """The most memory that a command held at once, in MB as `ps` counts what is resident."""
+    """The most memory that a command held at once, in MB; the limit is a number, or what somebody else took."""
 
     name: str
     command: str
     megabytes: float
     limit: float
+    limited_by: str = ""
 
     @property
     def held(self) -> bool:
         return self.megabytes <= self.limit
 
+    @property
+    def bound(self) -> str:
+        return f"{self.limit:.0f} MB" + (f" ({self.limited_by})" if self.limited_by else "")
+
     def __str__(self) -> str:
-        return f"{self.name}: {self.megabytes:.0f} MB (limit {self.limit:g})"
+        return f"{self.name}: {self.megabytes:.0f} MB (limit {self.bound})"
 
 
 Run = Callable[[], Cost]
