@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from bedplate.runtime.server import connections
 from bedplate.runtime.server.connections import Connections
 from bedplate.runtime.server.front import Receive, Scope, Send
+from bedplate.runtime.server.head import Head
 
 TOO_LONG_S = 5.0
 
@@ -28,7 +28,7 @@ class Listener:
 
     most_bytes_at_once = 1000
 
-    def at_once(self, path: bytes, headers: Mapping[bytes, bytes], body: bytes) -> None:
+    def at_once(self, its: Head, body: bytes) -> None:
         return None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

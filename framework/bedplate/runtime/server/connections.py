@@ -14,7 +14,6 @@ import errno
 import json
 import socket
 import ssl
-from collections.abc import Mapping
 from email.utils import formatdate
 from typing import Protocol
 
@@ -24,6 +23,7 @@ from uvicorn.server import ServerState
 
 from bedplate.runtime.server import log
 from bedplate.runtime.server.front import Asked, Receive, Scope, Send
+from bedplate.runtime.server.head import Head
 from bedplate.runtime.server.reply import Reply
 
 _HEAD_S = 10.0  # a request's head must arrive within this time
@@ -32,6 +32,8 @@ _KEPT_S = 65  # how long a connection may stay quiet between requests
 _LINGER_S = 1.0  # and how long while draining: a client in a loop is back long before
 _LAST_WORDS_S = 2.0  # how long a client that was refused may take to read why
 _HEAD_BYTES = 64 * 2**10
+_HEADS = 1000  # that are kept, each up to so many bytes
+_KEPT_HEAD_BYTES = 2**10
 _TICK_S = 1.0
 _DRAIN_TICK_S = 0.05
 _OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -42,7 +44,7 @@ class Application(Protocol):
 
     most_bytes_at_once: int
 
-    def at_once(self, path: bytes, headers: Mapping[bytes, bytes], body: bytes) -> Reply | Asked | None: ...
+    def at_once(self, its: Head, body: bytes) -> Reply | Asked | None: ...
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
@@ -53,6 +55,18 @@ class State(ServerState):
     draining_since: float | None = None
     loading = True  # a connection is not kept to a worker that only says it is not ready
     date = b""  # the line of a head
+
+    def __init__(self, front: Application) -> None:
+        super().__init__()
+        self.front = front
+        # Clients say the same again and again: heads that were read, and the length of the body that they announce.
+        self.heads: dict[bytes, tuple[Head, int]] = {}
+
+    def keep_head(self, said: bytes, its: Head, length: int) -> None:
+        if len(said) <= _KEPT_HEAD_BYTES:
+            if len(self.heads) >= _HEADS:
+                self.heads.clear()
+            self.heads[said] = its, length
 
     @property
     def keeps(self) -> bool:
@@ -72,7 +86,10 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._body_since = 0.0
         self._refused_since = 0.0
+        self._within = False  # a request: its first byte has come, and its last has not
+        self._came = b""  # what a request began with
         self._held: list[bytes] | None = None  # the body so far of a request that Uvicorn knows nothing of
+        self._asked: Asked | None = None  # what was found out of a request that could not be answered at once
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._let_go()
@@ -81,6 +98,10 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused_since:
             return
+        if not self._within:
+            if self._answer_known(data):
+                return
+            self._came = data
         if not self._awaits_head and not self._body_since:  # the first bytes of a next request
             self._awaits_head, self._head_since, self._head_bytes = True, self.loop.time(), 0
         super().data_received(data)
@@ -88,6 +109,10 @@ class Connection(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > _HEAD_BYTES:
                 self._refuse(431, "the request's head is too long")
+
+    def on_message_begin(self) -> None:
+        self._within = True
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._awaits_head = False
@@ -108,12 +133,13 @@ class Connection(HttpToolsProtocol):
             self._let_go()
             super().on_message_complete()
         self._body_since = 0.0
+        self._within = False
 
     def _may_be_held(self) -> bool:
         """Whether this asks a model with a small body of known length, and nothing before it is unanswered."""
         if self.parser.get_method() != b"POST" or not self.url.endswith(b"/infer") or not self.url.isascii():
             return False
-        if not self._idle or self.transport.is_closing():
+        if self._asked is not None or not self._idle or self.transport.is_closing():
             return False
         if (
             self.expect_100_continue
@@ -126,6 +152,9 @@ class Connection(HttpToolsProtocol):
 
     def _begin(self) -> None:
         """Hand the request to the application, Uvicorn's way."""
+        if self._asked is not None:
+            self.scope["state"]["asked"] = self._asked
+            self._asked = None
         super().on_headers_complete()
         if not self.server_state.keeps:
             self.cycle.keep_alive = False
@@ -139,14 +168,35 @@ class Connection(HttpToolsProtocol):
                 super().on_body(part)
 
     def _answer_at_once(self, body: bytes) -> bool:
-        if self.flow.write_paused:  # its last answers were not taken yet
-            return False
-        found = self.server_state.front.at_once(self.url, dict(self.headers), body)
-        if not isinstance(found, Reply):
-            self.scope["state"]["asked"] = found
+        its = Head(self.url, dict(self.headers))
+        keeps = self.parser.should_keep_alive()
+        if not self._reply(its, body, keeps):
             return False
         self._held = None
-        keeps = self.server_state.keeps and self.parser.should_keep_alive()
+        end = self._came.find(b"\r\n\r\n") + 4
+        if keeps and len(self._came) == end + len(body):  # it is this request and nothing else
+            self.server_state.keep_head(self._came[:end], its, len(body))
+        return True
+
+    def _answer_known(self, data: bytes) -> bool:
+        """Answer what begins with a head that is known and is there as a whole."""
+        end = data.find(b"\r\n\r\n") + 4
+        known = self.server_state.heads.get(data[:end])
+        if known is None or len(data) != end + known[1] or not self._idle or self.transport.is_closing():
+            return False
+        if not self._reply(known[0], data[end:], True):
+            return False
+        self._awaits_head = False
+        return True
+
+    def _reply(self, its: Head, body: bytes, keeps: bool) -> bool:
+        if self.flow.write_paused:  # its last answers were not taken yet
+            return False
+        found = self.server_state.front.at_once(its, body)
+        if not isinstance(found, Reply):
+            self._asked = found
+            return False
+        keeps = keeps and self.server_state.keeps
         self.transport.write(_head(found, self.server_state.date, keeps) + found.body)
         self._quiet_since = self.loop.time()
         if not keeps:
@@ -224,8 +274,7 @@ class Connections:
         self._listener = listener
         self._tls = tls
         self._loop = asyncio.get_running_loop()
-        self._state = State()
-        self._state.front = front
+        self._state = State(front)
         self._opening: set[asyncio.Task[object]] = set()
         self._uvicorn = UvicornConfig(
             app=front,

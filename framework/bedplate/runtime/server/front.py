@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from bedplate.runtime.server import auth, head, lane, log, reply
 from bedplate.runtime.server.config import Config
-from bedplate.runtime.server.head import Form
+from bedplate.runtime.server.head import Form, Head
 from bedplate.runtime.server.infer import Answer
 from bedplate.runtime.server.lane import Lane
 from bedplate.runtime.server.metrics import UNKNOWN, Metrics
@@ -36,7 +36,6 @@ _RETRY = (b"retry-after", b"1")
 _OUTCOMES = {200: "ok", 408: "timeout", 499: "disconnected", 503: "shed", 500: "failed"}
 # Bodies still arriving may hold this many times the limit of one body, together.
 _ARRIVING_BODIES = 4
-_PATHS = 1000  # that are remembered: one model may be said in many ways
 
 
 class _Disconnected(Exception):
@@ -57,10 +56,10 @@ class Asked:
 
     __slots__ = ("arm", "began", "chosen", "extra", "name", "request_id", "version")
 
-    def __init__(self, target: tuple[str, str | None], headers: Mapping[bytes, bytes]) -> None:
+    def __init__(self, target: tuple[str, str | None], request_id: str) -> None:
         self.began = time.perf_counter()
         self.name, self.version = target
-        self.request_id = head.request_id(headers)
+        self.request_id = request_id
         self.extra: Headers = ((b"x-request-id", self.request_id.encode()),)
         self.arm = ""
         self.chosen = False
@@ -85,25 +84,24 @@ class Front:
         self._router = router
         self._recorder = recorder
         self._pages = pages
-        self._targets: dict[bytes, tuple[str, str | None]] = {}
         self._lanes: dict[Model, Lane | None] = {}
         self._in_flight = 0
         self._arriving_bytes = 0
         self.most_bytes_at_once = min(config.limits.body_bytes, INLINE_BODY_BYTES)
 
-    def at_once(self, path: bytes, headers: Mapping[bytes, bytes], body: bytes) -> Reply | Asked | None:
+    def at_once(self, its: Head, body: bytes) -> Reply | Asked | None:
         """Answer a POST that is there as a whole, if it asks a model for what takes no time.
 
         Else `__call__` has to: with what was found out so far as the `asked` of its scope's state, if there is any.
         """
-        target = self._target(path)
+        target, headers = its.target, its.headers
         if target is None or self._in_flight >= self._limits.in_flight or self._barred(headers) is not None:
             return None
-        asked, answer = Asked(target, headers), None
+        asked, answer = Asked(target, its.request_id), None
         try:
             model = self._chosen(asked, headers)
-            if head.is_plain(headers) and (its := self._lane(model)) is not None:
-                answer = self._runner.along(its, body, asked.request_id)
+            if its.is_plain and (along := self._lane(model)) is not None:
+                answer = self._runner.along(along, body, asked.request_id)
             if answer is None:
                 answer = self._runner.at_once(model, body, head.form(headers), asked.request_id)
             if answer is None:
@@ -114,15 +112,6 @@ class Front:
         self._note(asked, answer, found.status)
         return found
 
-    def _target(self, path: bytes) -> tuple[str, str | None] | None:
-        """`head.target`, remembered for the models that there are."""
-        known = self._targets.get(path)
-        if known is None:
-            known = head.target(path)
-            if known is not None and len(self._targets) < _PATHS and self._readiness.find(*known) is not None:
-                self._targets[path] = known
-        return known
-
     def _lane(self, model: Model) -> Lane | None:
         if model not in self._lanes:
             self._lanes[model] = lane.lane(model, self._limits)
@@ -132,17 +121,17 @@ class Front:
         if scope["type"] != "http":
             return
         headers: Mapping[bytes, bytes] = dict(scope["headers"])  # type: ignore[call-overload]
-        target = head.target(scope["raw_path"])  # type: ignore[arg-type]
+        its = Head(scope["raw_path"], headers)  # type: ignore[arg-type]
         barred = None if scope["path"] in auth.OPEN_PATHS else self._barred(headers)
         if barred is not None:
             await _send(send, barred)
-        elif target is None:
+        elif its.target is None:
             await self._page(scope, receive, send)
         elif scope["method"] != "POST":
             await _send(send, reply.error(405, "inference is a POST", ((b"allow", b"POST"),)))
         else:
             asked: Asked | None = scope["state"].get("asked")  # type: ignore[attr-defined]
-            await self._infer(asked or Asked(target, headers), headers, receive, send)
+            await self._infer(asked or Asked(its.target, its.request_id), headers, receive, send)
 
     def _barred(self, headers: Mapping[bytes, bytes]) -> Reply | None:
         """Why a request is not let in; None where it is."""

@@ -32,6 +32,23 @@ _PLAIN = Form()
 _random = random.Random().getrandbits  # noqa: S311 - seeded by the system in each process
 
 
+class Head:
+    """What a request's path and headers say. They are often the very bytes of the one before: it is kept, then."""
+
+    __slots__ = ("given_id", "headers", "is_plain", "target")
+
+    def __init__(self, path: bytes, headers: Mapping[bytes, bytes]) -> None:
+        self.headers = headers
+        self.target = target(path)
+        self.is_plain = _is_plain(headers)
+        self.given_id = _given_id(headers)
+
+    @property
+    def request_id(self) -> str:
+        """The client's own X-Request-Id where it can be said again anywhere, else a new one each time."""
+        return self.given_id or _new_id()
+
+
 def target(path: bytes) -> tuple[str, str | None] | None:
     """The model and version of an inference path; split before unquoting, so %2f stays in a name."""
     if not path.endswith(b"/infer"):
@@ -44,7 +61,7 @@ def target(path: bytes) -> tuple[str, str | None] | None:
     return None
 
 
-def is_plain(headers: Mapping[bytes, bytes]) -> bool:
+def _is_plain(headers: Mapping[bytes, bytes]) -> bool:
     """Whether the body is JSON and nothing else, and the answer may be so too."""
     kind = headers.get(b"content-type", b"application/json")
     return kind == b"application/json" and _FORMED.isdisjoint(headers)
@@ -65,14 +82,13 @@ def form(headers: Mapping[bytes, bytes]) -> Form:
     return Form(int(announced), encoding, accepted)
 
 
-def request_id(headers: Mapping[bytes, bytes]) -> str:
-    """The client's own X-Request-Id where it can be said again anywhere, else a new one."""
+def _given_id(headers: Mapping[bytes, bytes]) -> str | None:
     given = headers.get(b"x-request-id")
     if given and len(given) <= _LONGEST_ID and given.isascii():
         text = given.decode("ascii")
         if text.isprintable():
             return text
-    return _new_id()
+    return None
 
 
 def _new_id() -> str:
