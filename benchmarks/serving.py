@@ -231,7 +231,12 @@ def _bodies(folder: Path) -> Mapping[str, Asked]:
 
 @contextmanager
 def bedplate(
-    model: Path, folder: Path, bodies: Mapping[str, Asked], name: str = "bedplate", cpu: int = 1, **changes: Any
+    model: Path,
+    folder: Path,
+    bodies: Mapping[str, Asked],
+    name: str = "bedplate",
+    cpu: int = 1,
+    **changes: Any,
 ) -> Iterator[Served]:
     """The service of a project of its own, as `bedplate up` starts it."""
     folder.mkdir()
