@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -14,6 +14,7 @@ JSON_LENGTH = b"inference-header-content-length"
 _FORMED = frozenset({JSON_LENGTH, b"content-encoding"})
 _LONGEST_ID = 128
 _LONGEST_NUMBER = 15
+_IDS = 256  # that are made at once
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,6 @@ class Form:
 
 
 _PLAIN = Form()
-_random = random.Random().getrandbits  # noqa: S311 - seeded by the system in each process
 
 
 class Head:
@@ -91,6 +91,12 @@ def _given_id(headers: Mapping[bytes, bytes]) -> str | None:
     return None
 
 
-def _new_id() -> str:
-    """128 random bits. It must be another one, not unguessable: no system call for each."""
-    return f"{_random(128):032x}"
+def _new_ids() -> Iterator[str]:
+    """128 random bits each, and no system call for each."""
+    while True:
+        many = os.urandom(_IDS * 16).hex()
+        for start in range(0, len(many), 32):
+            yield many[start : start + 32]
+
+
+_new_id = _new_ids().__next__

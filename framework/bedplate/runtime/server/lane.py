@@ -21,14 +21,22 @@ from bedplate.runtime.server.model import Array, Model
 _NUMBERS = frozenset({"FP32", "FP64"}) | {
     f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)
 }
+_SHAPES = 64  # that are kept
 _FEW = 256  # elements: for more, what is worked out beforehand is a small part
 
 
 class Read(NamedTuple):
-    """A request, and how many elements it has."""
+    """A request, and how many elements it has. Its array is the lane's own: it holds until the next one is read."""
 
     request: Request
     elements: int
+
+
+class _Shaped(NamedTuple):
+    """What requests of one shape are read into: the array, flat, and what is the same in all of them."""
+
+    flat: Array
+    read: Read
 
 
 class Lane:
@@ -49,6 +57,7 @@ class Lane:
             for output in model.outputs
         ]
         self._said["outputs"] = self._outputs
+        self._shaped: dict[str, _Shaped] = {}
 
     def read(self, body: bytes) -> Read | None:
         try:
@@ -64,23 +73,30 @@ class Lane:
             identity = tree.get("id")
             if members != 2 or type(identity) is not str:
                 return None
-        if (
-            len(entry) != 4
-            or body.count(b":") != members + 4
-            or type(data) is not list
-            or type(shape) is not list
-        ):
+        if len(entry) != 4 or body.count(b":") != members + 4 or type(data) is not list:
             return None
-        count = self._count(shape)
-        if len(data) != count or not 0 < count <= self._most or not self._types.issuperset(map(type, data)):
-            return None
-        if max(data) >= self._below or min(data) <= -self._below:
+        shaped = self._shaped.get(repr(shape)) or self._reshaped(shape)
+        if shaped is None or len(data) != shaped.read.elements or not self._types.issuperset(map(type, data)):
             return None
         try:
-            array = np.array(data, self._dtype).reshape(shape)
+            if math.hypot(*data) >= self._below:
+                return None
+            shaped.flat[:] = data
         except OverflowError:
             return None
-        return Read(Request(identity, {self._name: array}, self._wanted), count)
+        if identity is None:
+            return shaped.read
+        return Read(shaped.read.request._replace(id=identity), shaped.read.elements)
+
+    def _reshaped(self, shape: object) -> _Shaped | None:
+        """What a new shape is read into, None for one that the model does not take, or that has many elements."""
+        if type(shape) is not list or not 0 < (count := self._count(shape)) <= self._most:
+            return None
+        array = np.zeros(shape, self._dtype)
+        found = _Shaped(array.reshape(-1), Read(Request(None, {self._name: array}, self._wanted), count))
+        if len(self._shaped) < _SHAPES:
+            self._shaped[repr(shape)] = found
+        return found
 
     def _count(self, shape: Sequence[object]) -> int:
         """The elements of a shape, -1 for one that the model does not take."""
@@ -99,9 +115,10 @@ class Lane:
     def answer(self, identity: str, arrays: Sequence[Array]) -> bytes | None:
         self._said["id"] = identity
         for output, array in zip(self._outputs, arrays, strict=True):
-            if array.size > _FEW or not all(map(math.isfinite, array.reshape(-1).tolist())):
+            flat = array.reshape(-1)
+            if len(flat) > _FEW or not all(map(math.isfinite, flat.tolist())):
                 return None
-            output["shape"], output["data"] = array.shape, array.reshape(-1)
+            output["shape"], output["data"] = array.shape, flat
         text = orjson.dumps(self._said, option=orjson.OPT_SERIALIZE_NUMPY)
         return text if len(text) < compression.WORTH_BYTES else None
 

@@ -6,7 +6,7 @@ frame of them next to nothing; all other records go through `records`.
 
 from __future__ import annotations
 
-from array import array as column
+from operator import attrgetter, methodcaller
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # what rolls the log does not load what runs models
 
     from bedplate.runtime.server.infer import Answer, Signature, Wanted
     from bedplate.runtime.server.model import Array
+
+_shape, _tobytes = attrgetter("shape"), methodcaller("tobytes")
 
 
 class Alike:
@@ -35,11 +37,8 @@ class Alike:
         given = self._given(answer)
         self._shapes = [array.shape for array in given]
         self.size = sum(array.nbytes for array in given)
-        self._ids: list[str] = []
-        self._client_ids: list[str | None] = []
-        self._timestamps, self._latencies = column("d"), column("d")
-        self._values: list[list[bytes]] = [[] for _ in given]
-        self._keep = [values.append for values in self._values]
+        self._taken: list[tuple[str, str | None, float, float]] = []
+        self._values: list[list[bytes]] = []
 
     def take(
         self, request_id: str, arm: str | None, timestamp_s: float, latency_s: float, answer: Answer
@@ -47,16 +46,12 @@ class Alike:
         """Take a record; False of one that is not like the others."""
         request = answer.request
         given = self._given(answer)
-        if [array.shape for array in given] != self._shapes:
+        if arm != self._arm or list(map(_shape, given)) != self._shapes:
             return False
-        if arm != self._arm or not self._all_asked(request.outputs):
+        if not self._all_asked(request.outputs):
             return False
-        for keep, array in zip(self._keep, given):  # noqa: B905 - they are as many as their shapes
-            keep(array.tobytes())
-        self._ids.append(request_id)
-        self._client_ids.append(request.id)
-        self._timestamps.append(timestamp_s)
-        self._latencies.append(latency_s)
+        self._values.append(list(map(_tobytes, given)))
+        self._taken.append((request_id, request.id, timestamp_s, latency_s))
         return True
 
     def _all_asked(self, outputs: Sequence[Wanted]) -> bool:
@@ -71,7 +66,7 @@ class Alike:
 
     @property
     def rows(self) -> int:
-        return len(self._ids)
+        return len(self._taken)
 
     def pack(self) -> bytes:
         """Their frame."""
@@ -81,21 +76,21 @@ class Alike:
                 (*self._signature.inputs, *self._signature.outputs), self._shapes, strict=True
             )
         ]
+        ids, client_ids, timestamps, latencies = zip(*self._taken, strict=True)
         texts: dict[str, Sequence[str | None]] = {
-            "request_id": self._ids,
-            "client_id": self._client_ids,
+            "request_id": ids,
+            "client_id": client_ids,
             "arm": [self._arm] * self.rows,
             "outcome": ["ok"] * self.rows,
         }
         plain: list[Buffer] = [
             np.full(self.rows, 200, np.int16).tobytes(),
-            records.microseconds(self._timestamps),
-            self._latencies.tobytes(),
+            records.microseconds(timestamps),
+            np.array(latencies).tobytes(),
             bytes(self.rows),
         ]
-        return records.frame(
-            self._signature, texts, plain, told, [b"".join(values) for values in self._values]
-        )
+        columns = zip(*self._values, strict=True)
+        return records.frame(self._signature, texts, plain, told, list(map(b"".join, columns)))
 
 
 def alike(signature: Signature, arm: str | None, answer: Answer, most_bytes: int) -> Alike | None:
