@@ -28,6 +28,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, models.Written]:
         "halved": models.cast(TensorProto.FLOAT, TensorProto.FLOAT16),
         "reciprocal": models.reciprocal(),
         "lookup": models.lookup(),
+        "positions": models.positions(),
         "slow": models.slow(),
     }
     return {name: models.write(folder / f"{name}.onnx", made[name]) for name in made}

@@ -82,6 +82,13 @@ def lookup() -> onnx.ModelProto:
     return model([node], [value("index", TensorProto.INT64, ["N"])], outputs, [table])
 
 
+def positions() -> onnx.ModelProto:
+    """x FP32[-1] -> at INT64[1,-1]: where x is not zero; how many these are hangs on its values."""
+    node = helper.make_node("NonZero", ["x"], ["at"])
+    inputs, outputs = [value("x", TensorProto.FLOAT, ["N"])], [value("at", TensorProto.INT64, [1, "M"])]
+    return model([node], inputs, outputs)
+
+
 def slow(products: int = 24) -> onnx.ModelProto:
     """x FP32[1] -> y FP32: some tenths of a second of matrix products, whatever x is."""
     square = numpy_helper.from_array(np.eye(900, dtype=np.float32), "square")

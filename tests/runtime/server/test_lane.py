@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from bedplate.runtime.server import infer, lane, model
 from bedplate.runtime.server.config import LIMITS, parse
 from bedplate.runtime.server.lane import Lane
-from bedplate.runtime.server.model import RUN_ERRORS, Model
+from bedplate.runtime.server.model import RUN_ERRORS, Array, Model
 from bedplate.runtime.server.refused import Refused
 from tests.runtime.server.served import config, entry
 from tests.runtime.server.served_models import Written
 
-WITH = ("classifier", "double", "byte", "long", "reciprocal", "lookup")
+WITH = ("positions", "classifier", "double", "byte", "long", "reciprocal", "lookup")
 WITHOUT = ("pair", "text", "truth", "half", "halved")
 
 odd = st.sampled_from(
@@ -72,14 +72,19 @@ def body(draw: st.DrawFn, signature: Model) -> bytes:
     return text.encode()
 
 
+@pytest.fixture(scope="module")
+def lanes(loaded: Mapping[str, Model]) -> Mapping[str, Lane]:
+    """One for all requests, as a worker has it: nothing of a request may be seen in the next one."""
+    return {name: Lane(loaded[name], LIMITS) for name in WITH}
+
+
 @pytest.mark.parametrize("name", WITH)
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_it_gives_what_the_long_way_gives_or_nothing(
-    loaded: Mapping[str, Model], name: str, data: st.DataObject
+    loaded: Mapping[str, Model], lanes: Mapping[str, Lane], name: str, data: st.DataObject
 ) -> None:
-    its = loaded[name]
-    short = Lane(its, LIMITS)
+    its, short = loaded[name], lanes[name]
     text = data.draw(body(its))
     read = short.read(text)
     if read is None:
@@ -90,14 +95,53 @@ def test_it_gives_what_the_long_way_gives_or_nothing(
     assert (read.request.id, read.elements) == (expected.id, array.size)
     assert read.request.outputs == expected.outputs
     try:
-        found = short.run(read)
-    except RUN_ERRORS:
+        right = its.run(expected.feeds, [output.name for output in its.outputs])
+    except RUN_ERRORS as error:
+        with pytest.raises(type(error)):
+            read.bound.run()
         return
+    found = read.bound.run()
+    assert [(one.dtype, one.shape, one.tobytes()) for one in found] == [
+        (one.dtype, one.shape, one.tobytes()) for one in right
+    ]
     answer = short.answer("a1", found)
     try:
-        assert answer in (None, infer.answer(its, expected, "a1", found).body)
+        assert answer in (None, infer.answer(its, expected, "a1", right).body)
     except Refused:
         assert answer is None
+
+
+def test_runs_after_the_first_write_where_that_did(loaded: Mapping[str, Model]) -> None:
+    short = Lane(loaded["classifier"], LIMITS)
+    totals = []
+    for values in ([1, 2, 3, 4], [5, 6, 7, 8], [0, 0, 0, 1]):
+        total, _ = asked(short, "x", [1, 4], "FP32", values)
+        totals.append((id(total), total.tolist()))
+    assert [values for _, values in totals] == [[10.0], [26.0], [1.0]]
+    assert len({its for its, _ in totals}) == 1
+
+
+def test_what_fails_leaves_the_next_run_as_it_was(loaded: Mapping[str, Model]) -> None:
+    short = Lane(loaded["lookup"], LIMITS)
+    assert asked(short, "index", [2], "INT64", [2, 0])[0].tolist() == [2.0, 0.0]
+    for _ in range(2):
+        with pytest.raises(RUN_ERRORS):
+            asked(short, "index", [2], "INT64", [0, 99])
+        assert asked(short, "index", [2], "INT64", [1, 2])[0].tolist() == [1.0, 2.0]
+
+
+def test_outputs_may_be_as_large_as_the_values_say(loaded: Mapping[str, Model]) -> None:
+    short = Lane(loaded["positions"], LIMITS)
+    for values in ([0, 1, 1], [1, 1, 1], [0, 0, 0], [1, 0, 0]):
+        (at,) = asked(short, "x", [3], "FP32", values)
+        assert at.tolist() == [[index for index, value in enumerate(values) if value]]
+
+
+def asked(short: Lane, name: str, shape: list[int], datatype: str, data: list[int]) -> Sequence[Array]:
+    entry = {"name": name, "shape": shape, "datatype": datatype, "data": data}
+    read = short.read(json.dumps({"inputs": [entry]}).encode())
+    assert read is not None
+    return read.bound.run()
 
 
 @pytest.mark.parametrize("name", WITH)
@@ -105,7 +149,7 @@ def test_it_takes_what_it_is_for(loaded: Mapping[str, Model], name: str) -> None
     its = loaded[name]
     (tensor,) = its.inputs
     shape = [1 if extent < 0 else extent for extent in tensor.shape]
-    asked = {
+    told = {
         "name": tensor.name,
         "shape": shape,
         "datatype": tensor.datatype,
@@ -114,9 +158,9 @@ def test_it_takes_what_it_is_for(loaded: Mapping[str, Model], name: str) -> None
     short = lane.lane(its, LIMITS)
     assert short is not None
     for more in ({}, {"id": "a"}):
-        read = short.read(json.dumps({**more, "inputs": [asked]}).encode())
+        read = short.read(json.dumps({**more, "inputs": [told]}).encode())
         assert read is not None
-        assert short.answer("a", short.run(read)) is not None
+        assert short.answer("a", read.bound.run()) is not None
 
 
 @pytest.mark.parametrize("name", WITHOUT)
@@ -126,5 +170,13 @@ def test_others_have_none(loaded: Mapping[str, Model], name: str) -> None:
 
 def test_it_keeps_to_the_limit_of_elements(loaded: Mapping[str, Model]) -> None:
     few = LIMITS.__class__(LIMITS.body_bytes, LIMITS.in_flight, 3)
-    asked = {"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}
-    assert Lane(loaded["classifier"], few).read(json.dumps({"inputs": [asked]}).encode()) is None
+    told = {"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}
+    assert Lane(loaded["classifier"], few).read(json.dumps({"inputs": [told]}).encode()) is None
+
+
+@pytest.mark.parametrize("shape", ["[1, 4]", [True, 4], [1.0, 4], {"1": 4}, None])
+def test_a_shape_is_a_list_of_whole_numbers(loaded: Mapping[str, Model], shape: object) -> None:
+    short = Lane(loaded["classifier"], LIMITS)
+    asked(short, "x", [1, 4], "FP32", [1, 2, 3, 4])
+    told = {"name": "x", "shape": shape, "datatype": "FP32", "data": [1, 2, 3, 4]}
+    assert short.read(json.dumps({"inputs": [told]}).encode()) is None

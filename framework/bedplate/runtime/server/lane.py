@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from bedplate.runtime.server import compression, infer, json_data
+from bedplate.runtime.server.bound import Bound
 from bedplate.runtime.server.config import Limits
 from bedplate.runtime.server.infer import Request
 from bedplate.runtime.server.model import Array, Model
@@ -26,10 +27,11 @@ _FEW = 256  # elements: for more, what is worked out beforehand is a small part
 
 
 class Read(NamedTuple):
-    """A request, and how many elements it has. Its array is the lane's own: it holds until the next one is read."""
+    """A request, how many elements it has, and its run. The arrays are the lane's: they hold until the next read."""
 
     request: Request
     elements: int
+    bound: Bound
 
 
 class _Shaped(NamedTuple):
@@ -50,7 +52,6 @@ class Lane:
         self._below = json_data.INFINITE_FROM.get(tensor.datatype, math.inf)
         self._most = min(_FEW, limits.elements)
         self._wanted = infer.everything(model)
-        self._names = [output.name for output in model.outputs]
         self._said: dict[str, object] = {"model_name": model.name, "model_version": model.version, "id": ""}
         self._outputs: list[dict[str, object]] = [
             {"name": output.name, "shape": (), "datatype": output.datatype, "data": None}
@@ -86,14 +87,16 @@ class Lane:
             return None
         if identity is None:
             return shaped.read
-        return Read(shaped.read.request._replace(id=identity), shaped.read.elements)
+        return shaped.read._replace(request=shaped.read.request._replace(id=identity))
 
     def _reshaped(self, shape: object) -> _Shaped | None:
         """What a new shape is read into, None for one that the model does not take, or that has many elements."""
         if type(shape) is not list or not 0 < (count := self._count(shape)) <= self._most:
             return None
         array = np.zeros(shape, self._dtype)
-        found = _Shaped(array.reshape(-1), Read(Request(None, {self._name: array}, self._wanted), count))
+        feeds = {self._name: array}
+        read = Read(Request(None, feeds, self._wanted), count, Bound(self.model, feeds))
+        found = _Shaped(array.reshape(-1), read)
         if len(self._shaped) < _SHAPES:
             self._shaped[repr(shape)] = found
         return found
@@ -108,9 +111,6 @@ class Lane:
                 return -1
             count *= extent
         return count
-
-    def run(self, read: Read) -> list[Array]:
-        return self.model.run(read.request.feeds, self._names, read.elements)
 
     def answer(self, identity: str, arrays: Sequence[Array]) -> bytes | None:
         self._said["id"] = identity

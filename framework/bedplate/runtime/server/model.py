@@ -81,11 +81,28 @@ class Model:
         """Run the model; raises one of RUN_ERRORS or MemoryError. `elements` are those of the feeds, if known."""
         started = time.perf_counter()
         found: list[Array] = self._session.run(outputs, feeds)
-        spent = (time.perf_counter() - started) / (elements or _elements(feeds))
+        self._took(time.perf_counter() - started, elements or _elements(feeds))
+        return found
+
+    def bind(self, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> onnxruntime.IOBinding:
+        """What `run_bound` reads and writes: arrays of numbers, none of them empty, that stay where they are."""
+        binding = self._session.io_binding()
+        for bind, arrays in ((binding.bind_input, feeds), (binding.bind_output, outputs)):
+            for name, array in arrays.items():
+                bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        return binding
+
+    def run_bound(self, binding: onnxruntime.IOBinding, elements: int) -> None:
+        """Run the model as `run` does, whose errors it raises, also where an output's shape is another now."""
+        started = time.perf_counter()
+        self._session.run_with_iobinding(binding)
+        self._took(time.perf_counter() - started, elements)
+
+    def _took(self, seconds: float, elements: int) -> None:
+        spent = seconds / elements
         # Down at once, up slowly: a run that had to wait for a core says little, a slow model says it again.
         grown = self._seconds_per_element + (spent - self._seconds_per_element) * 0.02
         self._seconds_per_element = min(spent, grown)
-        return found
 
     def expected_s(self, feeds: Mapping[str, Array], elements: int | None = None) -> float:
         """How long a run on these feeds should take, learned from the runs so far (one row costs most)."""

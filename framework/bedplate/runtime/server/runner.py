@@ -39,7 +39,7 @@ class Runner:
         read = lane.read(body)
         if read is None or lane.model.expected_s(read.request.feeds, read.elements) > _INLINE_S:
             return None
-        arrays = lane.run(read)
+        arrays = read.bound.run()
         text = lane.answer(read.request.id if read.request.id is not None else identity, arrays)
         return None if text is None else Answer(text, read.request, arrays)
 
