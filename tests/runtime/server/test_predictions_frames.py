@@ -215,3 +215,24 @@ def test_answers_that_are_too_large_are_not_alike() -> None:
     answer = Answer(b"", Request(None, {"x": np.zeros(4, np.float32)}, []), [])
     assert alike(signature, None, answer, 15) is None
     assert alike(signature, None, answer, 16) is not None
+
+
+def test_arrays_that_are_used_again_are_kept_with_the_values_that_they_had() -> None:
+    signature = Signature([tensor("x", "FP32")], [tensor("y", "INT64")])
+    x, y = np.zeros(2, np.float32), np.zeros(1, np.int64)
+    asked_for = [Wanted(signature.outputs[0], False)]
+    answer = Answer(b"", Request(None, {"x": x}, asked_for), [y])
+    like = alike(signature, None, answer, 2**20)
+    assert like is not None
+    for number in range(3):
+        x[:], y[:] = number / 2, number
+        assert like.take(str(number), None, SECONDS, 0.25, answer)
+    other = Answer(b"", Request(None, {"x": np.zeros(3, np.float32)}, asked_for), [y])
+    assert not like.take("3", None, SECONDS, 0.25, other)
+    assert like.take("4", None, SECONDS, 0.25, answer)
+    (part,) = tables.parts(frames.unpack(like.pack()).frames)
+    rows = part.table.to_pylist()
+    assert [row["request_id"] for row in rows] == ["0", "1", "2", "4"]
+    for row, number in zip(rows, (0, 1, 2, 2), strict=True):
+        kept(row["inputs"]["x"], np.full(2, number / 2, np.float32), "FP32")
+        kept(row["outputs"]["y"], np.full(1, number, np.int64), "INT64")

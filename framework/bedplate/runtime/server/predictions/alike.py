@@ -6,7 +6,7 @@ frame of them next to nothing; all other records go through `records`.
 
 from __future__ import annotations
 
-from operator import attrgetter, methodcaller
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +20,6 @@ if TYPE_CHECKING:  # what rolls the log does not load what runs models
     from bedplate.runtime.server.infer import Answer, Signature, Wanted
     from bedplate.runtime.server.model import Array
 
-_shape, _tobytes = attrgetter("shape"), methodcaller("tobytes")
-
 
 class Alike:
     """Answers of one model for all its outputs, in the order of its signature; their status is 200.
@@ -34,35 +32,39 @@ class Alike:
         self._inputs = [tensor.name for tensor in signature.inputs]
         self._arm = arm
         self._asked = answer.request.outputs
-        given = self._given(answer)
-        self._shapes = [array.shape for array in given]
-        self.size = sum(array.nbytes for array in given)
+        self._look_at(answer)
+        self._shapes = [array.shape for array in self._given]
+        self._sizes = [array.nbytes for array in self._given]
+        self.size = sum(self._sizes)
         self._taken: list[tuple[str, str | None, float, float]] = []
-        self._values: list[list[bytes]] = []
+        self._values: list[bytes] = []  # all tensors of a record, one after the other
 
     def take(
         self, request_id: str, arm: str | None, timestamp_s: float, latency_s: float, answer: Answer
     ) -> bool:
         """Take a record; False of one that is not like the others."""
         request = answer.request
-        given = self._given(answer)
-        if arm != self._arm or list(map(_shape, given)) != self._shapes:
+        if request.feeds is not self._feeds or answer.arrays is not self._arrays:
+            self._look_at(answer)  # else they are the very arrays of the last one, with other values in them
+            self._fits = [array.shape for array in self._given] == self._shapes
+        if arm != self._arm or not self._fits or not self._all_asked(request.outputs):
             return False
-        if not self._all_asked(request.outputs):
-            return False
-        self._values.append(list(map(_tobytes, given)))
+        self._values.append(b"".join(self._given))  # type: ignore[arg-type]  # arrays are buffers
         self._taken.append((request_id, request.id, timestamp_s, latency_s))
         return True
 
+    def _look_at(self, answer: Answer) -> None:
+        """Take an answer's arrays for those that come."""
+        self._feeds, self._arrays = answer.request.feeds, answer.arrays
+        self._given: Sequence[Array] = [*map(self._feeds.__getitem__, self._inputs), *self._arrays]
+        self._fits = True
+
     def _all_asked(self, outputs: Sequence[Wanted]) -> bool:
         """Whether these are all outputs, in the signature's order."""
-        return outputs is self._asked or [wanted.tensor for wanted in outputs] == [*self._signature.outputs]
-
-    def _given(self, answer: Answer) -> Sequence[Array]:
-        feeds = answer.request.feeds
-        if len(feeds) == 1:
-            return [*feeds.values(), *answer.arrays]
-        return [*[feeds[name] for name in self._inputs], *answer.arrays]
+        if outputs is not self._asked and [wanted.tensor for wanted in outputs] != [*self._signature.outputs]:
+            return False
+        self._asked = outputs
+        return True
 
     @property
     def rows(self) -> int:
@@ -89,8 +91,13 @@ class Alike:
             np.array(latencies).tobytes(),
             bytes(self.rows),
         ]
-        columns = zip(*self._values, strict=True)
-        return records.frame(self._signature, texts, plain, told, list(map(b"".join, columns)))
+        return records.frame(self._signature, texts, plain, told, self._columns())
+
+    def _columns(self) -> Sequence[bytes]:
+        """The values of each tensor in all records."""
+        table = np.frombuffer(b"".join(self._values), np.uint8).reshape(self.rows, self.size)
+        ends = [*accumulate(self._sizes)]
+        return [table[:, end - size : end].tobytes() for size, end in zip(self._sizes, ends, strict=True)]
 
 
 def alike(signature: Signature, arm: str | None, answer: Answer, most_bytes: int) -> Alike | None:
@@ -101,4 +108,4 @@ def alike(signature: Signature, arm: str | None, answer: Answer, most_bytes: int
     if [wanted.tensor for wanted in answer.request.outputs] != list(signature.outputs):
         return None
     found = Alike(signature, arm, answer)
-    return found if found.size <= most_bytes else None
+    return found if 0 < found.size <= most_bytes else None
