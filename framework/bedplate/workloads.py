@@ -6,6 +6,7 @@ needs), and contributions (what one section gives another). A target lowers work
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -183,6 +184,11 @@ class Service:
     tests: tuple[GoldenTest, ...] = ()
     patches: tuple[Patch, ...] = ()
     prediction_log: PredictionLog | None = None
+    timeout_s: float | None = None
+
+    def drain_s(self, least: int) -> int:
+        """How long a server that ends may take for what it has: as long as a request may, `least` at the least."""
+        return max(least, math.ceil(self.timeout_s or 0))
 
 
 Workload = Artifact | Service

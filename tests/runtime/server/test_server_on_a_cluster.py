@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bedplate.runtime.server.config import LIMITS, load_variable, parse
+from bedplate.runtime.server.config import LIMITS, Timeouts, load_variable, parse
 from bedplate.runtime.server.config_table import ConfigError
 from bedplate.targets.kubernetes import pods
 from bedplate.workloads import ServedModel, Service
@@ -84,3 +84,6 @@ def test_what_a_pod_is_given_is_what_the_server_reads() -> None:
     read = parse(pods.config(Service("serving.delay", "delay", (model,))))
     assert (read.service, read.port, read.limits) == ("serving.delay", pods.PORT, LIMITS)
     assert [m.path for m in read.models] == [f"/models/sha256-{model.sha256}.onnx"]
+    assert read.timeouts.request_s == Timeouts(1, 1, 1).request_s
+    quick = parse(pods.config(Service("serving.delay", "delay", (model,), timeout_s=0.2)))
+    assert quick.timeouts.request_s == 0.2

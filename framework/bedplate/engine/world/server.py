@@ -32,11 +32,12 @@ _BODY_BYTES, _IN_FLIGHT, _ELEMENTS = 64 * 2**20, 64, 2**24
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds until a server must be ready, have drained, have stopped."""
+    """Seconds until a server must be ready, have drained, have stopped, have answered a request."""
 
     ready_s: int
     drain_s: int
     stop_s: int
+    request_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +129,9 @@ class ServiceInputs:
                 yield f"{key}: {value!r} cannot be one"
         if not self.models:
             yield "models: there must be one at least"
-        counts = {"replicas": self.replicas, "threads": self.threads, **asdict(self.timeouts)}
-        for key, count in counts.items():
-            if count <= 0:
+        counts: dict[str, float | None] = {"replicas": self.replicas, "threads": self.threads}
+        for key, count in (counts | asdict(self.timeouts)).items():
+            if count is not None and count <= 0:
                 yield f"{key}: must be more than 0"
 
     def data(self) -> dict[str, Json]:
@@ -138,6 +139,7 @@ class ServiceInputs:
         found = asdict(self)
         if not self.tests:
             del found["tests"]
+        found["timeouts"] = _said(asdict(self.timeouts))
         if self.prediction_log is not None:
             found["prediction_log"] = _said(asdict(self.prediction_log))
         return _said(found)
@@ -184,7 +186,7 @@ def render(
         "workers": inputs.replicas,
         "threads": inputs.threads,
         "limits": {"body_bytes": _BODY_BYTES, "in_flight": _IN_FLIGHT, "elements": _ELEMENTS},
-        "timeouts": asdict(inputs.timeouts),
+        "timeouts": _said(asdict(inputs.timeouts)),
     }
     if inputs.memory_bytes is not None:
         config["memory_bytes"] = inputs.memory_bytes

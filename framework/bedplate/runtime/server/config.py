@@ -49,9 +49,12 @@ LIMITS = Limits(body_bytes=64 * 2**20, in_flight=64, elements=2**24)
 
 @dataclass(frozen=True)
 class Timeouts:
+    """`request_s`: from a request that is there as a whole to its answer."""
+
     ready_s: float
     drain_s: float
     stop_s: float
+    request_s: float = 30.0
 
 
 @dataclass(frozen=True)
@@ -203,8 +206,9 @@ def _limits(table: Table) -> Limits:
 
 def _timeouts(table: Table) -> Timeouts:
     timeouts = Timeouts(table.seconds("ready_s"), table.seconds("drain_s"), table.seconds("stop_s"))
+    request_s = table.optional("request_s", table.seconds)
     table.close()
-    return timeouts
+    return timeouts if request_s is None else replace(timeouts, request_s=request_s)
 
 
 def _tls(table: Table) -> Tls:

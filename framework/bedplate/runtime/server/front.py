@@ -7,6 +7,7 @@ a whole and takes no time, and leaves all others to `__call__`.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _RETRY = (b"retry-after", b"1")
-_OUTCOMES = {200: "ok", 408: "timeout", 499: "disconnected", 503: "shed", 500: "failed"}
+_OUTCOMES = {200: "ok", 408: "timeout", 499: "disconnected", 503: "shed", 504: "timeout", 500: "failed"}
 # Bodies still arriving may hold this many times the limit of one body, together.
 _ARRIVING_BODIES = 4
 
@@ -77,6 +78,7 @@ class Front:
         pages: Application,
     ) -> None:
         self._limits = config.limits
+        self._request_s = config.timeouts.request_s
         self._api_key = config.api_key
         self._readiness = readiness
         self._metrics = metrics
@@ -163,7 +165,7 @@ class Front:
             model = self._chosen(asked, headers)
             form = head.form(headers)
             body = await self._body(headers, receive)
-            answer = await self._answer(model, body, form, asked.request_id)
+            answer = await self._answer(model, body, form, asked.request_id, receive)
             found = reply.answered(answer, asked.extra)
         except _Disconnected:
             self._note(asked, None, 499)
@@ -230,16 +232,36 @@ class Front:
         except Exception as error:  # noqa: BLE001 - what is logged must not end what was answered
             log.write("error", "bug", model=model.name, request=asked.request_id, error=repr(error))
 
-    async def _answer(self, model: Model, body: bytes | bytearray, form: Form, request_id: str) -> Answer:
+    async def _answer(
+        self, model: Model, body: bytes | bytearray, form: Form, request_id: str, receive: Receive
+    ) -> Answer:
         if self._in_flight >= self._limits.in_flight:
             raise _Failed(503, "too many requests are in flight")
+        found = self._runner.begin(model, body, form, request_id)
+        if isinstance(found, Answer):
+            return found
         self._in_flight += 1
         self._metrics.in_flight(1)
+        found.answer.add_done_callback(self._ended)
+        gone = asyncio.ensure_future(_gone(receive))
+        either: set[asyncio.Future[Answer] | asyncio.Future[None]] = {found.answer, gone}
         try:
-            return await self._runner.answer(model, body, form, request_id)
+            await asyncio.wait(either, timeout=self._request_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._in_flight -= 1
-            self._metrics.in_flight(-1)
+            gone.cancel()
+        if found.answer.done():
+            return found.answer.result()
+        found.give_up()
+        if gone.done():
+            raise _Disconnected
+        raise _Failed(504, "the model did not answer in time")
+
+    def _ended(self, answer: asyncio.Future[Answer]) -> None:
+        """A run ended, which holds its place until then: whoever waited for it may have left long before."""
+        self._in_flight -= 1
+        self._metrics.in_flight(-1)
+        if not answer.cancelled():
+            answer.exception()
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes | bytearray:
         """The body, counted as it arrives; a declared length is believed only where it is too long."""
@@ -275,6 +297,12 @@ def _not_found(name: str, version: str | None, *, known: bool) -> str:
     if not known or version is None:
         return f"unknown model {name[:80]!r}"
     return f"unknown version {version[:80]!r} of model {name!r}"
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the client is gone."""
+    while (await receive())["type"] == "http.request":
+        continue
 
 
 async def _send(send: Send, told: Reply) -> None:

@@ -7,7 +7,9 @@ would keep `/health` from answering; so the expected time of this very run decid
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, ParamSpec
 
 from bedplate.runtime.server import compression, infer
 from bedplate.runtime.server.config import Config
@@ -18,6 +20,19 @@ from bedplate.runtime.server.model import Model
 
 _INLINE_S = 0.001
 INLINE_BODY_BYTES = 64 * 2**10
+
+P = ParamSpec("P")
+
+
+class Work(NamedTuple):
+    """A run that takes time. `answer` is done when the run has ended, not before."""
+
+    answer: asyncio.Future[Answer]
+    thread: Future[Answer]
+
+    def give_up(self) -> None:
+        """Nobody waits for the answer any more: a run that still waits for a thread never begins."""
+        self.thread.cancel()
 
 
 class Runner:
@@ -43,15 +58,18 @@ class Runner:
         text = lane.answer(read.request.id if read.request.id is not None else identity, arrays)
         return None if text is None else Answer(text, read.request, arrays)
 
-    async def answer(self, model: Model, body: bytes | bytearray, form: Form, identity: str) -> Answer:
-        """The answer to one request; raises Refused, or what Model.run raises."""
-        loop = asyncio.get_running_loop()
+    def begin(self, model: Model, body: bytes | bytearray, form: Form, identity: str) -> Answer | Work:
+        """The answer to one request, or the work on it; both raise Refused, or what Model.run raises."""
         if len(body) > INLINE_BODY_BYTES or form.encoding is not None:
-            return await loop.run_in_executor(self._pool, self._whole, model, body, form, identity)
+            return self._work(self._whole, model, body, form, identity)
         request = infer.read(body, model, self._limits, form.json_bytes)
         if model.expected_s(request.feeds) > _INLINE_S:
-            return await loop.run_in_executor(self._pool, _run, model, request, form, identity)
+            return self._work(_run, model, request, form, identity)
         return _run(model, request, form, identity)
+
+    def _work(self, run: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Work:
+        thread = self._pool.submit(run, *args, **kwargs)
+        return Work(asyncio.wrap_future(thread), thread)
 
     def _whole(self, model: Model, body: bytes | bytearray, form: Form, identity: str) -> Answer:
         if form.encoding is not None:

@@ -117,6 +117,14 @@ def _runtime(entry: Model) -> Iterator[Diagnostic]:
             ("resources", "limits", "gpu"),
             help="serve it with runtime: container and an image that uses GPUs, or take gpu out",
         )
+    if entry.runtime != BEDPLATE and entry.timeout is not None:
+        yield Diagnostic(
+            "BP245",
+            f"how long a request may take is its server's own to say, and this is runtime {entry.runtime}",
+            ("timeout",),
+            help="tell the server itself, or take it out",
+            at_key=True,
+        )
     if entry.runtime != BEDPLATE and entry.prediction_log is not None:
         yield Diagnostic(
             "BP236",

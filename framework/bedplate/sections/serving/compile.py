@@ -53,6 +53,7 @@ def _service(key: str, entry: Model, project: Project) -> Service:
             int(entry.probes.timeout),
             int(entry.probes.startup),
         ),
+        timeout_s=_float(entry.timeout),
         canary=tuple(
             CanaryStep(str(step.weight.normalize()), int(step.hold)) for step in entry.rollout.canary
         ),

@@ -305,6 +305,12 @@ class Model(Entry):
         None, "What is expected of the callers.", "{expected_rps: 50}", absent="unknown."
     )
     slo: Objectives = part(Objectives, "Service level objectives.", "{p95: 100ms, error_rate: 0.1%}")
+    timeout: DurationValue | None = optional(
+        None,
+        "A request that is not answered within this time gets a 504; one that still waits then is not run at all.",
+        "2s",
+        absent="30s.",
+    )
     probes: Probes = part(
         Probes, "When a replica counts as ready, and when as dead.", "{startup: 5m, period: 10s}"
     )

@@ -43,7 +43,7 @@ _PREDICTION_LOG: Final = {
     },
     "required": ["sample", "retention_s", "backlog_bytes", "record_bytes"],
 }
-_TIMEOUTS: Final = {"type": "object", "additionalProperties": {"type": "integer"}}
+_TIMEOUTS: Final = {"type": "object", "additionalProperties": {"type": "number"}}
 
 
 class Service:
