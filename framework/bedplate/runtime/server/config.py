@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bedplate.runtime.server import cores
 from bedplate.runtime.server.config_table import ConfigError, Table
 from bedplate.runtime.server.routes import Route, parse_routes
 
@@ -135,14 +136,15 @@ def parse(text: str) -> Config:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"not JSON: {error}") from error
     top = Table(tree, "")
+    workers, threads = top.whole("workers", 1), top.optional("threads", lambda name: top.whole(name, 1))
     config = Config(
         service=top.text("service"),
         generation=top.text("generation"),
         host=top.text("host"),
         port=_port(top),
         models=_models(top.take("models")),
-        workers=top.whole("workers", 1),
-        threads=top.whole("threads", 1),
+        workers=workers,
+        threads=threads or max(1, cores.available() // workers),
         memory_bytes=top.optional("memory_bytes", lambda name: top.whole(name, 1)),
         slo_p95_s=top.optional("slo_p95_s", top.seconds),
         limits=top.optional("limits", lambda name: _limits(top.table(name))) or LIMITS,

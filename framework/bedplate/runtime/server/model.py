@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from bedplate import onnx_file
+from bedplate.runtime.server import cores
 from bedplate.runtime.server.config import Config, ModelFile
 from bedplate.runtime.server.log import one_line
 
@@ -195,7 +196,7 @@ def _options(config: Config) -> onnxruntime.SessionOptions:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 4  # what matters arrives as an exception
     # Spinning threads take the cores away from the other workers.
-    alone = config.workers == 1 and config.threads <= len(os.sched_getaffinity(0))
+    alone = config.workers == 1 and config.threads <= cores.available()
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if alone else "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     return options

@@ -176,7 +176,6 @@ def config(service: Service) -> str:
             if isinstance(m, ServedModel)
         ],
         "workers": max(1, int(_cpu(service)[1])),
-        "threads": 1,
         "memory_bytes": _memory(service)[1],
         "timeouts": _timeouts(service),
     }
