@@ -165,19 +165,20 @@ def _binary(ours: Served, bodies: Mapping[str, Asked], pairs: int) -> Comparison
 
 
 def _workers(model: Path, folder: Path, bodies: Mapping[str, Asked], pairs: int) -> Comparison:
-    """Two workers beside one, on the same two cores, which wrk shares."""
+    """Two workers beside one, on the two cores that wrk shares: with requests that cost it little beside them."""
     with (
-        bedplate(model, folder / "two", bodies, "bedplate, cpu: 2", cpu=2, prediction_log={}) as two,
-        bedplate(model, folder / "one", bodies, "bedplate, cpu: 1", prediction_log={}) as one,
+        bedplate(
+            model, folder / "two", bodies, "bedplate, replicas: 2", replicas=2, prediction_log={}
+        ) as two,
+        bedplate(model, folder / "one", bodies, "bedplate, replicas: 1", prediction_log={}) as one,
     ):
         found = []
         for number in range(pairs + 1):
-            pair = tuple(server.load(client=(0, 1)).per_s for server in (two, one))
+            pair = tuple(server.load(bodies["batch"], client=(0, 1)).per_s for server in (two, one))
             if number:
                 found.append((pair[0], pair[1]))
-    return Comparison(
-        "two workers", "bedplate, cpu: 2", "bedplate, cpu: 1", "per_s", 1.5, tuple(found), least=True
-    )
+    what = f"two workers, batch {BATCH}, JSON"
+    return Comparison(what, two.name, one.name, "per_s", 1.5, tuple(found), least=True)
 
 
 def write_model(path: Path) -> None:
@@ -241,7 +242,7 @@ def bedplate(
     """The service of a project of its own, as `bedplate up` starts it."""
     folder.mkdir()
     shutil.copyfile(model, folder / "net.onnx")
-    served = {"resources": {"limits": {"cpu": cpu, "memory": "1Gi"}}, "slo": {"p95": "100ms"}, **changes}
+    served = {"resources": {"limits": {"cpu": 1, "memory": "1Gi"}}, "slo": {"p95": "100ms"}, **changes}
     spec = {
         "version": 1,
         "project": folder.name,
