@@ -43,7 +43,14 @@ _PREDICTION_LOG: Final = {
     },
     "required": ["sample", "retention_s", "backlog_bytes", "record_bytes"],
 }
-_TIMEOUTS: Final = {"type": "object", "additionalProperties": {"type": "number"}}
+_TIMEOUTS: Final = {
+    "type": "object",
+    "properties": {
+        **{key: {"type": "integer"} for key in ("ready_s", "drain_s", "stop_s")},
+        "request_s": {"type": "number"},
+    },
+    "required": ["ready_s", "drain_s", "stop_s"],
+}
 
 
 class Service:
