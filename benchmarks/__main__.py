@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bedplate import version
 from bedplate.engine.install import find_engine
-from benchmarks import engine, language, serving
+from benchmarks import batching, engine, language, serving
 from benchmarks.measure import Comparison, Peak
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -32,6 +32,7 @@ MEASURES: dict[str, Callable[[Path, int], Iterator[Figure]]] = {
     "changing_nothing": engine.changing_nothing,
     "dividing": engine.dividing,
     "serving": serving.serving,
+    "batching": batching.batching,
 }
 
 
@@ -88,6 +89,9 @@ The *servers* have one core of two and wrk the other, 16 connections, one server
 64 -> 32 -> 1. *bare* is an ASGI application on Uvicorn that parses, runs and answers, and checks nothing: what these
 parts allow. Ours is as `bedplate up` starts it, with validation, metrics and the prediction log of every request. A
 server's memory is that of all its processes (PSS), right after the load.
+
+With *batching* the same server runs what comes together as one: a model of 1024 -> 2048 -> 2048 -> 1, asked one row at
+a time in binary, whose weights are read from memory once for all rows of a batch.
 
 A *record* is what an `up` leaves beside the state after a whole success; while it holds, nothing has to be
 asked of the engine.

@@ -109,7 +109,7 @@ class Served:
 
 def serving(folder: Path, pairs: int) -> Iterator[Comparison | Peak]:
     """All servers at once, asked one after the other, several times."""
-    _need("wrk", "taskset")
+    need("wrk", "taskset")
     model = folder / "net.onnx"
     write_model(model)
     bodies = _bodies(folder)
@@ -181,14 +181,14 @@ def _workers(model: Path, folder: Path, bodies: Mapping[str, Asked], pairs: int)
     return Comparison(what, two.name, one.name, "per_s", 1.5, tuple(found), least=True)
 
 
-def write_model(path: Path) -> None:
-    """20 float32 -> 64 -> 32 -> 1, with rectifiers between."""
+def write_model(path: Path, widths: Sequence[int] = WIDTHS) -> None:
+    """float32 layers of these widths, with rectifiers between."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     random = np.random.default_rng(7)
     nodes, weights, last = [], [], "x"
-    for number, (rows, columns) in enumerate(pairwise(WIDTHS)):
+    for number, (rows, columns) in enumerate(pairwise(widths)):
         values = random.standard_normal((rows, columns)).astype(np.float32)
         weights.append(numpy_helper.from_array(values, f"w{number}"))
         end = "y" if columns == 1 else f"h{number}"
@@ -197,7 +197,7 @@ def write_model(path: Path) -> None:
             nodes.append(helper.make_node("Relu", [end], [f"r{number}"]))
         last = f"r{number}"
     ends = (
-        helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, WIDTHS[0]]),
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, widths[0]]),
         helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 1]),
     )
     graph = helper.make_graph(nodes, "net", [ends[0]], [ends[1]], weights)
@@ -335,7 +335,7 @@ def free_port() -> int:
         return port
 
 
-def _need(*commands: str) -> None:
+def need(*commands: str) -> None:
     missing = [command for command in commands if shutil.which(command) is None]
     if missing:
         raise SystemExit(f"install these first: {' '.join(missing)} (Debian: apt-get install wrk util-linux)")

@@ -158,6 +158,14 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True)
+class Batching:
+    """Requests that are run as one: how many rows at the most, and how long one may wait for others."""
+
+    max_batch_size: int
+    max_queue_delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """A model server, bedplate's own or, with `container`, one of the user's.
 
@@ -185,6 +193,7 @@ class Service:
     patches: tuple[Patch, ...] = ()
     prediction_log: PredictionLog | None = None
     timeout_s: float | None = None
+    batching: Batching | None = None
 
     def drain_s(self, least: int) -> int:
         """How long a server that ends may take for what it has: as long as a request may, `least` at the least."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from bedplate.diagnostics import Diagnostic, PathKey
 from bedplate.graph import Ref, Resource, Value
@@ -124,6 +125,8 @@ def _service(service: Service, environment: Environment) -> Lowered:
         properties["tests"] = tuple(golden(test) for test in service.tests)
     if service.prediction_log is not None:
         properties["prediction_log"] = _prediction_log(service.prediction_log)
+    if service.batching is not None:
+        properties["batching"] = asdict(service.batching)
     resource = Resource(name=service.name, type="bedplate:local:Service", properties=properties)
     return Lowered(
         (resource,),

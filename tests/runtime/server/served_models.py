@@ -63,6 +63,12 @@ def echo(kind: int) -> onnx.ModelProto:
     return model([node], [value("in", kind, ["N"])], [value("out", kind, ["N"])])
 
 
+def grid() -> onnx.ModelProto:
+    """in -> out, both FP32[-1,-1]."""
+    ends = [value(name, TensorProto.FLOAT, ["N", "M"]) for name in ("in", "out")]
+    return model([helper.make_node("Identity", ["in"], ["out"])], ends[:1], ends[1:])
+
+
 def cast(source: int, target: int) -> onnx.ModelProto:
     node = helper.make_node("Cast", ["in"], ["out"], to=target)
     return model([node], [value("in", source, ["N"])], [value("out", target, ["N"])])

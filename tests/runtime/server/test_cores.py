@@ -43,7 +43,9 @@ def test_the_tightest_quota_is_found(groups: str, files: dict[str, str], found: 
     assert cores.quota(groups, lambda path: files.get(path, "")) == found
 
 
-@pytest.mark.parametrize(("quota", "workers", "threads"), [(0.5, 1, 1), (2.9, 1, 2), (4.0, 2, 2), (1.0, 4, 1)])
+@pytest.mark.parametrize(
+    ("quota", "workers", "threads"), [(0.5, 1, 1), (2.9, 1, 2), (4.0, 2, 2), (1.0, 4, 1)]
+)
 def test_threads_follow_it_where_the_configuration_names_none(
     monkeypatch: pytest.MonkeyPatch, quota: float, workers: int, threads: int
 ) -> None:

@@ -46,10 +46,10 @@ def test_what_waits_for_a_thread_and_is_given_up_never_runs(
     body = json.dumps({"inputs": [tensor("in", "INT8", [1], [1])]}).encode()
 
     async def asked() -> None:
-        runner = Runner(told)
+        runner = Runner(told, lambda name, version, rows: None)
         works = [runner.begin(held.model, body, Form(), "") for _ in range(3)]
         first, second, third = (work for work in works if isinstance(work, Work))
-        while not first.thread.running():
+        while not held.runs:
             await asyncio.sleep(0.01)
         for work in (first, second):
             work.give_up()

@@ -93,6 +93,14 @@ class PredictionLog:
 
 
 @dataclass(frozen=True, slots=True)
+class Batching:
+    """Requests that are run as one, as the server's configuration has it."""
+
+    max_batch_size: int
+    max_queue_delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceInputs:
     """What a graph says of a service."""
 
@@ -109,6 +117,7 @@ class ServiceInputs:
     api_key: Secret | None = None
     tests: tuple[Golden, ...] = ()
     prediction_log: PredictionLog | None = None
+    batching: Batching | None = None
     state: str = "running"
 
     @classmethod
@@ -196,6 +205,8 @@ def render(
         config["tests"] = [asdict(test) for test in inputs.tests]
     if inputs.prediction_log is not None:
         config["prediction_log"] = inputs.prediction_log.config(world.predictions, inputs.address)
+    if inputs.batching is not None:
+        config["batching"] = asdict(inputs.batching)
     if auth is not None:
         config["auth"] = dict(auth)
     return config

@@ -59,6 +59,14 @@ class Timeouts:
 
 
 @dataclass(frozen=True)
+class Batching:
+    """How many rows are run as one at the most, and how long a request may wait for others."""
+
+    max_batch_size: int
+    max_queue_delay_s: float
+
+
+@dataclass(frozen=True)
 class ApiKey:
     salt: str
     sha256: str
@@ -103,6 +111,7 @@ class Config:
     tls: Tls | None = None
     routes: tuple[Route, ...] = ()
     prediction_log: PredictionLog | None = None
+    batching: Batching | None = None
 
     @property
     def known(self) -> frozenset[tuple[str, str]]:
@@ -153,6 +162,7 @@ def parse(text: str) -> Config:
         tls=top.optional("tls", lambda name: _tls(top.table(name))),
         tests=top.optional("tests", lambda name: _tests(top.take(name))) or (),
         prediction_log=top.optional("prediction_log", lambda name: _prediction_log(top.table(name))),
+        batching=top.optional("batching", lambda name: _batching(top.table(name))),
     )
     routes = top.optional("routes", lambda name: parse_routes(top.take(name), config.known)) or ()
     top.close()
@@ -211,6 +221,12 @@ def _timeouts(table: Table) -> Timeouts:
     request_s = table.optional("request_s", table.seconds)
     table.close()
     return timeouts if request_s is None else replace(timeouts, request_s=request_s)
+
+
+def _batching(table: Table) -> Batching:
+    found = Batching(table.whole("max_batch_size", 2), table.seconds("max_queue_delay_s"))
+    table.close()
+    return found
 
 
 def _tls(table: Table) -> Tls:

@@ -89,7 +89,8 @@ class Front:
         self._lanes: dict[Model, Lane | None] = {}
         self._in_flight = 0
         self._arriving_bytes = 0
-        self.most_bytes_at_once = min(config.limits.body_bytes, INLINE_BODY_BYTES)
+        # What waits for others to be run with takes time: with batching nothing is answered at once.
+        self.most_bytes_at_once = -1 if config.batching else min(config.limits.body_bytes, INLINE_BODY_BYTES)
 
     def at_once(self, its: Head, body: bytes) -> Reply | Asked | None:
         """Answer a POST that is there as a whole, if it asks a model for what takes no time.

@@ -35,11 +35,13 @@ class Life:
         self._readiness = Readiness(config)
         told = config.prediction_log
         spool = Path(told.spool) if told is not None else None
-        counted = Metrics(metrics, self._readiness.known, config.slo_p95_s, spool)
+        batched = config.batching is not None
+        counted = Metrics(metrics, self._readiness.known, config.slo_p95_s, spool, batched=batched)
         app = pages.application(config, self._readiness, counted)
         self._recorder = Recorder(told, counted.predictions) if told is not None else None
         self._router = Router(config.routes)
-        front = Front(config, self._readiness, counted, Runner(config), self._router, self._recorder, app)
+        runner = Runner(config, counted.ran)
+        front = Front(config, self._readiness, counted, runner, self._router, self._recorder, app)
         self._connections = Connections(listener, front, tls.context(config.tls) if config.tls else None)
         self._draining: asyncio.Task[None] | None = None
         self._loading = asyncio.create_task(self._load())

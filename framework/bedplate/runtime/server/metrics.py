@@ -29,6 +29,7 @@ UNKNOWN = "unknown"
 
 _EDGES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 LOG_STATES = ("logged", "omitted", "queue_full", "backlog_full", "disk_error")
+_SIZES = tuple(2**power for power in range(11))
 _FOLDED = "0"  # stands where a file's name has the process id
 
 
@@ -41,6 +42,8 @@ class Metrics:
         models: Iterable[tuple[str, str]],
         slo_p95_s: float | None,
         spool: Path | None = None,
+        *,
+        batched: bool = False,
     ) -> None:
         self._folder = folder
         self._spool = spool
@@ -82,6 +85,15 @@ class Metrics:
         self._ended: dict[tuple[str, str, str, int, str], int] = {}
         self._took: dict[tuple[str, str, str], list[float]] = {}
         self._known = frozenset(models)
+        if batched:
+            sizes = Histogram(
+                "bedplate_batch_size",
+                "Rows that were run as one, of each run of a server that batches.",
+                ["model", "version"],
+                buckets=_SIZES,
+                registry=registry,
+            )
+            self._sizes = {pair: sizes.labels(*pair) for pair in self._known}
         for name, version in self._known:
             self._duration(name, version, "")
             self._counter(name, version, "", 200, "ok")
@@ -130,6 +142,10 @@ class Metrics:
 
     def in_flight(self, change: int) -> None:
         self._in_flight.inc(change)
+
+    def ran(self, name: str, version: str, rows: int) -> None:
+        """Count a batch."""
+        self._sizes[name, version].observe(rows)
 
     def predictions(self, state: str, records: int) -> None:
         """Count records of the prediction log; `omitted` ones, whose tensors are too large, are logged too."""

@@ -111,16 +111,35 @@ class Model:
 
     def warm_up(self) -> None:
         """Run once on zeros (empty strings), every free dimension 1, to find what only running finds."""
-        feeds: dict[str, Array] = {}
-        for tensor in self.inputs:
-            shape = tuple(1 if extent < 0 else extent for extent in tensor.shape)
-            empty = "" if tensor.datatype == "BYTES" else 0
-            feeds[tensor.name] = np.full(shape, empty, dtype=tensor.dtype)
+        feeds = {tensor.name: _zeros(tensor, tensor.shape) for tensor in self.inputs}
         names = [tensor.name for tensor in self.outputs]
         self.run(feeds, names)  # the first run allocates and is slow; the second tells the cost
         started = time.perf_counter()
         self.run(feeds, names)
         self._seconds_per_element = (time.perf_counter() - started) / _elements(feeds)
+
+    def check_batches(self) -> None:
+        """Raises NotLoadable unless a run on the rows of several requests gives the rows of their answers."""
+        fixed = next((tensor.name for tensor in self.inputs if tensor.shape[:1] != (-1,)), None)
+        if fixed is not None:
+            raise NotLoadable(f"cannot be batched: its input {fixed!r} has no free first dimension")
+        names = [tensor.name for tensor in self.outputs]
+        for rows in (2, 3):
+            feeds = {tensor.name: _zeros(tensor, (rows, *tensor.shape[1:])) for tensor in self.inputs}
+            try:
+                found = self.run(feeds, names)
+            except RUN_ERRORS as error:
+                raise NotLoadable(f"cannot be batched: it fails on {rows} rows: {error}") from error
+            for name, array in zip(names, found, strict=True):
+                if array.shape[:1] != (rows,):
+                    shape = list(array.shape)
+                    raise NotLoadable(f"cannot be batched: {rows} rows give an output {name!r} of {shape}")
+
+
+def _zeros(tensor: Tensor, shape: Sequence[int]) -> Array:
+    """Zeros or empty strings, every free dimension 1."""
+    empty = "" if tensor.datatype == "BYTES" else 0
+    return np.full([1 if extent < 0 else extent for extent in shape], empty, dtype=tensor.dtype)
 
 
 def _elements(feeds: Mapping[str, Array]) -> int:
@@ -139,6 +158,8 @@ def load(file: ModelFile, config: Config) -> Model:
             data, sess_options=_options(config), providers=["CPUExecutionProvider"]
         )
         model = Model(file, session)
+        if config.batching is not None:
+            model.check_batches()
         model.warm_up()
     except MemoryError as error:
         raise not_loadable(file, f"does not fit into memory ({_memory(config)})") from error

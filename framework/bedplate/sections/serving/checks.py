@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bedplate.diagnostics import Diagnostic, PathKey, Related, meant_or
 from bedplate.secret_shapes import has_credentials, names_a_secret
 from bedplate.sections.models import version_of
-from bedplate.sections.serving import gates, golden, images
+from bedplate.sections.serving import batching, gates, golden, images
 from bedplate.sections.serving.model import BEDPLATE, CONTAINER, Model
 from bedplate.spec.names import world_name
 from bedplate.workloads import SIDES
@@ -41,6 +41,7 @@ def check(entries: Mapping[str, Model], project: Project) -> Iterator[Diagnostic
         yield from _at(key, _probes(entry))
         yield from _at(key, _throttling(entry))
         yield from _at(key, _weights(entry))
+        yield from _at(key, batching.check(key, entry, project))
         yield from _at(key, gates.check(entry))
         yield from _at(key, golden.check(key, entry, project))
         yield from _at(key, images.check(key, entry, project))
@@ -117,14 +118,18 @@ def _runtime(entry: Model) -> Iterator[Diagnostic]:
             ("resources", "limits", "gpu"),
             help="serve it with runtime: container and an image that uses GPUs, or take gpu out",
         )
-    if entry.runtime != BEDPLATE and entry.timeout is not None:
-        yield Diagnostic(
-            "BP245",
-            f"how long a request may take is its server's own to say, and this is runtime {entry.runtime}",
-            ("timeout",),
-            help="tell the server itself, or take it out",
-            at_key=True,
-        )
+    for field, said, what in (
+        ("timeout", entry.timeout, "answers in time or says so"),
+        ("batching", entry.batching, "runs requests as one"),
+    ):
+        if entry.runtime != BEDPLATE and said is not None:
+            yield Diagnostic(
+                "BP245",
+                f"only bedplate's own server {what}, and this is runtime {entry.runtime}",
+                (field,),
+                help="tell the container itself, or take it out",
+                at_key=True,
+            )
     if entry.runtime != BEDPLATE and entry.prediction_log is not None:
         yield Diagnostic(
             "BP236",

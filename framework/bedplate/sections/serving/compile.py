@@ -12,6 +12,7 @@ from bedplate.sections.serving.gates import objectives, requests_to_tell
 from bedplate.sections.serving.model import CONTAINER, Model
 from bedplate.workloads import (
     Autoscaling,
+    Batching,
     CanaryStep,
     Container,
     Gates,
@@ -54,6 +55,7 @@ def _service(key: str, entry: Model, project: Project) -> Service:
             int(entry.probes.startup),
         ),
         timeout_s=_float(entry.timeout),
+        batching=_batching(entry),
         canary=tuple(
             CanaryStep(str(step.weight.normalize()), int(step.hold)) for step in entry.rollout.canary
         ),
@@ -104,6 +106,11 @@ def _prediction_log(entry: Model) -> PredictionLog | None:
         return None
     share = f"{told.sample.normalize():f}"
     return PredictionLog(share, int(told.retention), told.to, told.backlog, told.largest)
+
+
+def _batching(entry: Model) -> Batching | None:
+    told = entry.batching
+    return None if told is None else Batching(told.max_batch_size, float(told.max_queue_delay))
 
 
 def _container(entry: Model) -> Container | None:

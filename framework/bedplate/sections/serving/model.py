@@ -192,6 +192,17 @@ class PredictionLog(SpecModel):
     )
 
 
+class Batching(SpecModel):
+    """Requests that come within a moment of each other, run as one."""
+
+    max_batch_size: Annotated[int, Integer(2, 1024)] = optional(
+        32, "The most rows that are run as one; a request of more runs alone.", "64"
+    )
+    max_queue_delay: DurationValue = optional(
+        Decimal("0.002"), "How long a request may wait for others, 5ms at the most.", "1ms"
+    )
+
+
 class Auth(SpecModel):
     """Who may call."""
 
@@ -324,6 +335,13 @@ class Model(Entry):
         "How a change reaches the callers.",
         "{canary: [{weight: 5%, hold: 1h}], gates: {min_requests: 3000}}",
         absent="at once, when the new version has proved itself.",
+    )
+    batching: Batching | None = optional(
+        None,
+        "Runs requests that come within a moment of each other as one. It is worth its wait where a model takes "
+        "milliseconds for one row and little more for many; {} is enough.",
+        "{max_batch_size: 32, max_queue_delay: 2ms}",
+        absent="every request runs by itself.",
     )
     prediction_log: PredictionLog | None = optional(
         None,

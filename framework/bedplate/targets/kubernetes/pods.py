@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 
 from bedplate.graph import SecretRef, Value
 from bedplate.targets.golden import golden
@@ -183,6 +184,8 @@ def config(service: Service) -> str:
         told["slo_p95_s"] = service.slo.p95_s
     if service.tests:
         told["tests"] = [golden(test) for test in service.tests]
+    if service.batching is not None:
+        told["batching"] = asdict(service.batching)
     if service.api_key is not None:
         told["auth"] = {"api_key_file": f"{_SECRETS}/api-key"}
     text = json.dumps(told, sort_keys=True)

@@ -43,6 +43,11 @@ _PREDICTION_LOG: Final = {
     },
     "required": ["sample", "retention_s", "backlog_bytes", "record_bytes"],
 }
+_BATCHING: Final = {
+    "type": "object",
+    "properties": {"max_batch_size": {"type": "integer"}, "max_queue_delay_s": {"type": "number"}},
+    "required": ["max_batch_size", "max_queue_delay_s"],
+}
 _TIMEOUTS: Final = {
     "type": "object",
     "properties": {
@@ -78,6 +83,7 @@ class Service:
         ),
         "tests": Property({"type": "array", "items": _TEST}, required=False, words="tests"),
         "prediction_log": Property(_PREDICTION_LOG, required=False, words="prediction log"),
+        "batching": Property(_BATCHING, required=False, words="batching"),
         "timeouts": Property(_TIMEOUTS, words="timeouts"),
         "state": Property({"type": "string"}, words="state", because="it was found so in the world"),
     }
