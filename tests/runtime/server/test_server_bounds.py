@@ -30,7 +30,7 @@ def in_flight(server: Server) -> float:
 
 
 def chunked(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    yield b"POST /v2/models/classifier/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    yield b"POST /v2/models/classifier/infer HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     for piece in pieces:
         yield b"%x\r\n%s\r\n" % (len(piece), piece)
     yield b"0\r\n\r\n"
@@ -64,7 +64,7 @@ def test_a_body_without_a_length_is_counted_as_it_arrives(shared: Server) -> Non
 def test_a_declared_length_is_refused_before_it_is_sent(shared: Server) -> None:
     with socket.create_connection(("127.0.0.1", shared.tree["port"]), timeout=WITHIN_S) as connection:
         connection.sendall(
-            b"POST /v2/models/classifier/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n"
+            b"POST /v2/models/classifier/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n"
             b"Expect: 100-continue\r\n\r\n"
         )
         assert read_answer(connection)[0] == 413
@@ -82,7 +82,7 @@ def test_a_head_without_end_is_431(shared: Server) -> None:
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         b"GET\r\n\r\n",
         b"GET http://[::1 HTTP/1.1\r\n\r\n",
-        b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"POST /v2/models/classifier/infer HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
         b"POST /v2/models/classifier/infer HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",

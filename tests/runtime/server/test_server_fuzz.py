@@ -154,7 +154,7 @@ CHANGES: list[Callable[[random.Random, Request], Request]] = [
 
 def wire(request: Request, *, length: bool = True) -> bytes:
     method, path, headers, body = request
-    head = [method + b" " + path + b" HTTP/1.1", b"Host: x"]
+    head = [method + b" " + path + b" HTTP/1.1", b"Host: localhost"]
     head += [name + b": " + value for name, value in headers]
     if length and not any(name == b"Content-Length" for name, _ in headers):
         head.append(b"Content-Length: %d" % len(body))

@@ -196,7 +196,7 @@ def test_drain_is_not_ready_at_once_alive_still_and_finishes_what_it_has(serve: 
 def test_a_draining_connection_is_told_to_close(serve: Serve) -> None:
     server = serve().started()
     with socket.create_connection(("127.0.0.1", server.tree["port"]), timeout=WITHIN_S) as connection:
-        request = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+        request = b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
         connection.sendall(request)
         assert "connection" not in read_answer(connection)[1]
         assert server.change(server.tree)[-1]["ok"]

@@ -25,6 +25,7 @@ from bedplate.runtime.server.refused import Refused
 from bedplate.runtime.server.reply import Headers, Reply
 from bedplate.runtime.server.routing import ARM, Router
 from bedplate.runtime.server.runner import INLINE_BODY_BYTES, Runner
+from bedplate.runtime.server.visitors import Visitors, is_loopback
 
 # ASGI's own types: what a server hands an application is untyped by its specification.
 Scope = MutableMapping[str, object]
@@ -80,6 +81,7 @@ class Front:
         self._limits = config.limits
         self._request_s = config.timeouts.request_s
         self._api_key = config.api_key
+        self._visitors = Visitors() if is_loopback(config.host) else None
         self._readiness = readiness
         self._metrics = metrics
         self._runner = runner
@@ -138,6 +140,8 @@ class Front:
 
     def _barred(self, headers: Mapping[bytes, bytes]) -> Reply | None:
         """Why a request is not let in; None where it is."""
+        if self._visitors is not None and not self._visitors.admits(headers):
+            return reply.error(403, "only this machine may ask, and no web page of another server")
         if self._api_key and not auth.allowed(self._api_key, headers):
             message = "a valid API key is needed: Authorization: Bearer KEY, or X-API-Key"
             return reply.error(401, message, ((b"www-authenticate", b"Bearer"),))
