@@ -44,8 +44,10 @@ def pack(meta: Mapping[str, object], buffers: Sequence[Buffer]) -> bytes:
     parts: list[Buffer] = [told, _padding(len(told))]
     for buffer in buffers:
         parts += (buffer, _padding(len(buffer)))
-    body = b"".join(parts)
-    return _HEAD.pack(_MAGIC, zlib.crc32(body), len(told), len(body)) + body
+    checksum = length = 0
+    for part in parts:
+        checksum, length = zlib.crc32(part, checksum), length + len(part)
+    return b"".join((_HEAD.pack(_MAGIC, checksum, len(told), length), *parts))
 
 
 def unpack(data: bytes) -> Found:

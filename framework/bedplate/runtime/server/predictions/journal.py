@@ -52,16 +52,17 @@ class Journal:
     def append(self, frames: Sequence[bytes]) -> None:
         """Write frames; they are durable when this returns. Raises OSError, and none of them is there."""
         self.end_period()
-        data = b"".join(frames)
-        self._bound(len(data))
+        size = sum(map(len, frames))
+        self._bound(size)
         file = self._file if self._file is not None else self._begin()
         try:
-            _write(file, data)
+            for frame in frames:
+                _write(file, frame)
             os.fdatasync(file)
         except OSError:
             self._take_back(file)
             raise
-        self._written += len(data)
+        self._written += size
         if self._written >= _SEGMENT_BYTES:
             self.close()
 
