@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import secrets
 import socket
@@ -190,6 +191,23 @@ def test_memory_stays_bounded_under_large_bodies(serve: Serve) -> None:
     assert set(statuses) <= {400, 503}
     assert worker.memory_info().rss - before < 400 * 2**20
     assert server.status()["restarts"] == 0
+
+
+def test_a_body_that_is_refused_in_a_thread_is_let_go(serve: Serve) -> None:
+    server = serve().started()
+    worker = psutil.Process(server.workers()[0])
+    bomb = gzip.compress(secrets.token_bytes(900_000) + bytes(2**20), 1)
+
+    def refused(times: int) -> int:
+        for _ in range(times):
+            answer = server.client.post(
+                "/v2/models/classifier/infer", content=bomb, headers={"Content-Encoding": "gzip"}
+            )
+            assert answer.status_code == 413
+        return worker.memory_info().rss
+
+    before = refused(10)
+    assert refused(100) - before < 30 * 2**20
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ TOO_LONG_S = 5.0
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("_HEAD_S", 0.2), ("_BODY_S", 0.2), ("_TICK_S", 0.05)):
+    for name, seconds in (("_HEAD_S", 0.2), ("_BODY_S", 0.2), ("_TAKEN_S", 0.2), ("_TICK_S", 0.05)):
         monkeypatch.setattr(connections, name, seconds)
 
 
@@ -83,3 +83,71 @@ def test_who_goes_on_sending_reads_why_that_is_refused() -> None:
     answer, took_s = asyncio.run(trickle(b"GET / HTTP/1.1\r\nX-A: " + b"a" * 70_000, b"a"))
     assert answer.startswith(b"HTTP/1.1 431 ")
     assert took_s < TOO_LONG_S
+
+
+class Talker(Listener):
+    """An application that answers with more than any buffer holds, and closes."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = bytes(32 * 2**20)
+        headers = [(b"content-length", b"%d" % len(body)), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_an_answer_that_nobody_takes_is_not_kept(reads: bool) -> None:
+    async def asked() -> int:
+        with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+            listener.setblocking(False)
+            serving = Connections(listener, Talker())
+            serving.accept()
+            client.setblocking(False)
+            loop, got = asyncio.get_running_loop(), 0
+            await loop.sock_connect(client, listener.getsockname())
+            await loop.sock_sendall(client, b"GET / HTTP/1.1\r\n\r\n")
+            if not reads:
+                while not serving._state.connections:
+                    await asyncio.sleep(0.02)
+                until = time.monotonic() + TOO_LONG_S
+                while serving._state.connections and time.monotonic() < until:
+                    await asyncio.sleep(0.02)
+            with suppress(ConnectionResetError):
+                while data := await loop.sock_recv(client, 2**20):
+                    got += len(data)
+                    await asyncio.sleep(0.01)  # slower than it could be, and longer than it may stand still
+            serving.refuse()
+            return got
+
+    got = asyncio.run(asked())
+    assert (got > 32 * 2**20) is reads
+
+
+class Echo(Listener):
+    """An application that answers."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def test_no_timer_but_ours_closes_a_quiet_connection() -> None:
+    """Uvicorn's would close one that is busy past Uvicorn, and keep one that was reset."""
+
+    async def asked() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setblocking(False)
+            serving = Connections(listener, Echo())
+            serving.accept()
+            serving.loaded()
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            for _ in range(2):
+                writer.write(b"GET / HTTP/1.1\r\n\r\n")
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+                (connection,) = serving._state.connections
+                assert isinstance(connection, connections.Connection)
+                assert connection.timeout_keep_alive_task is None
+            writer.close()
+            serving.refuse()
+
+    asyncio.run(asked())

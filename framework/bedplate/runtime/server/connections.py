@@ -28,6 +28,7 @@ from bedplate.runtime.server.reply import Reply
 
 _HEAD_S = 10.0  # a request's head must arrive within this time
 _BODY_S = 30.0  # and its body within this
+_TAKEN_S = 30.0  # and of an answer, some must be taken within this
 _KEPT_S = 65  # how long a connection may stay quiet between requests
 _LINGER_S = 1.0  # and how long while draining: a client in a loop is back long before
 _LAST_WORDS_S = 2.0  # how long a client that was refused may take to read why
@@ -86,6 +87,10 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._body_since = 0.0
         self._refused_since = 0.0
+        self._left_bytes, self._taken_at = (
+            0,
+            self.loop.time(),
+        )  # of what was written, and when that last changed
         self._within = False  # a request: its first byte has come, and its last has not
         self._came = b""  # what a request began with
         self._held: list[bytes] | None = None  # the body so far of a request that Uvicorn knows nothing of
@@ -206,6 +211,8 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._quiet_since = self.loop.time()
         super().on_response_complete()
+        # Its timer knows nothing of requests that go past Uvicorn, and outlives a reset: `check` closes.
+        self._unset_keepalive_if_required()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg)
@@ -241,6 +248,8 @@ class Connection(HttpToolsProtocol):
 
     def check(self, now: float) -> None:
         """Close what waits for too long."""
+        if self._untaken(now):
+            self.transport.abort()  # to close it would wait for the client again
         if self.transport.is_closing():
             return
         if self._refused_since:
@@ -250,6 +259,13 @@ class Connection(HttpToolsProtocol):
             self._refuse(408, "the request's body did not arrive in time")
         elif self._overdue(now):
             self.transport.close()
+
+    def _untaken(self, now: float) -> bool:
+        """Whether the client has taken nothing of an answer for too long."""
+        left = self.transport.get_write_buffer_size()
+        if not left or left != self._left_bytes:
+            self._left_bytes, self._taken_at = left, now
+        return now - self._taken_at > _TAKEN_S
 
     def _overdue(self, now: float) -> bool:
         if self._awaits_head and now - self._head_since > _HEAD_S:

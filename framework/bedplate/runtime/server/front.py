@@ -209,7 +209,7 @@ class Front:
                     log.write("error", "unanswerable", model=name, request=request_id, reason=str(error))
                 return reply.error(error.status, str(error), asked.extra)
             case _Failed(status, message, reason):
-                pass
+                del found, either
             case MemoryError():
                 status, message, reason = 503, "out of memory", "out of memory"
             case _ if isinstance(error, RUN_ERRORS):
@@ -255,7 +255,11 @@ class Front:
         finally:
             gone.cancel()
         if found.answer.done():
-            return found.answer.result()
+            try:
+                return found.answer.result()
+            finally:
+                # An error would hold this frame, the frame the future, and that the error, until the next collection.
+                del found, either
         found.give_up()
         if gone.done():
             raise _Disconnected
