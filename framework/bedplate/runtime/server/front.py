@@ -209,7 +209,7 @@ class Front:
                     log.write("error", "unanswerable", model=name, request=request_id, reason=str(error))
                 return reply.error(error.status, str(error), asked.extra)
             case _Failed(status, message, reason):
-                del found, either
+                pass
             case MemoryError():
                 status, message, reason = 503, "out of memory", "out of memory"
             case _ if isinstance(error, RUN_ERRORS):
