@@ -19,7 +19,10 @@ CLIENTS = 12
 
 
 class Caller(threading.Thread):
-    """Asks again and again on one connection, until that ends or `enough` is set; right answers are counted."""
+    """Asks again and again on one connection, until it is told to close or `enough` is set; counts right answers.
+
+    `lost`: the connection ended before an answer did.
+    """
 
     def __init__(self, server: Server, number: int, enough: threading.Event) -> None:
         super().__init__()
@@ -45,6 +48,8 @@ class Caller(threading.Thread):
                         self.lost = True  # cut off in its middle: nothing was acknowledged
                     elif (status, json.loads(body)["outputs"][0]["data"]) == (200, [count + 1.0]):
                         self.right += 1
+                        if headers.get("connection") == "close":
+                            return
                     else:
                         self.wrong.append(body)
                 except (OSError, IndexError):  # no status line came
@@ -84,6 +89,20 @@ def test_a_worker_that_is_killed_under_load_takes_only_its_own_requests_with_it(
     assert other in server.workers()
     assert server.infer("classifier", row()).status_code == 200
     assert in_flight(server) == 0.0
+
+
+def test_a_server_that_is_told_to_end_under_load_answers_what_it_took(serve: Serve) -> None:
+    server = serve(workers=2).started()
+    callers = [Caller(server, number, threading.Event()) for number in range(CLIENTS)]
+    for caller in callers:
+        caller.start()
+    until(lambda: all(caller.right > 20 for caller in callers))
+    server.processes[0].terminate()
+    assert server.processes[0].wait(WITHIN_S) == 0
+    for caller in callers:
+        caller.join(WITHIN_S)
+    assert not any(caller.is_alive() or caller.lost or caller.wrong for caller in callers)
+    assert not server.events("cut off")
 
 
 def test_slow_clients_hold_nobody_up(serve: Serve) -> None:

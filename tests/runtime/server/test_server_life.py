@@ -104,6 +104,19 @@ def test_the_control_socket_is_its_owners_alone(serve: Serve) -> None:
     assert server.ask(command="dance")[-1] == {"done": True, "ok": False, "error": "unknown command"}
 
 
+def test_it_listens_on_one_port_and_on_no_other(serve: Serve) -> None:
+    """Nothing loads, unloads or ends it from outside: the control socket is a file, and the port has no such path."""
+    server = serve(workers=2).started()
+    first = psutil.Process(server.processes[0].pid)
+    listening = {
+        found.laddr.port
+        for process in (first, *first.children(recursive=True))
+        for found in process.net_connections("inet")
+        if found.status == psutil.CONN_LISTEN
+    }
+    assert listening == {server.tree["port"]}
+
+
 def test_the_master_stays_small(serve: Serve) -> None:
     server = serve().started()
     maps = Path(f"/proc/{server.processes[0].pid}/maps").read_text()

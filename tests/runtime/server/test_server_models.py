@@ -8,6 +8,8 @@ import io
 import json
 import os
 import pickle
+import resource
+import tarfile
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -78,6 +80,42 @@ def test_onnxruntime_by_itself_reads_external_data_of_models_given_as_bytes(
 def test_external_data_is_refused_wherever_it_points(tmp_path: Path, plain: Config, location: str) -> None:
     written = models.write(tmp_path / "m.onnx", adding(external(WEIGHTS, location)))
     assert "external data" in refusal(written, plain)
+
+
+@pytest.mark.parametrize("made", ["link", "folder that is a link", "hard link", "pipe"])
+def test_external_data_is_refused_whatever_lies_there(tmp_path: Path, plain: Config, made: str) -> None:
+    outside, project = tmp_path / "outside", tmp_path / "project"
+    for folder in (outside, project):
+        folder.mkdir()
+    (outside / "weights").write_bytes(np.full(2048, 7, np.float32).tobytes())
+    location = "weights"
+    match made:
+        case "link":
+            (project / location).symlink_to(outside / location)
+        case "hard link":
+            (project / location).hardlink_to(outside / location)
+        case "pipe":
+            os.mkfifo(project / location)  # whoever opens it waits
+        case _:
+            (project / "sub").symlink_to(outside)
+            location = "sub/weights"
+    written = models.write(project / "m.onnx", adding(external(WEIGHTS, location)))
+    assert "external data" in refusal(written, plain)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("offset", "-1"), ("length", "-4"), ("length", str(2**70)), ("__class__", "x"), ("basepath", "/etc")],
+)
+def test_external_data_is_refused_whatever_is_said_of_it(
+    tmp_path: Path, plain: Config, key: str, value: str
+) -> None:
+    tensor = external(WEIGHTS)
+    tensor.external_data.add(key=key, value=value)
+    sparse = models.classifier()
+    sparse.graph.node[0].attribute.add(name="sparse_value").sparse_tensor.values.CopyFrom(tensor)
+    for found in (adding(tensor), sparse):
+        assert "external data" in refusal(models.write(tmp_path / "m.onnx", found), plain)
 
 
 def _hidden() -> dict[str, Callable[[onnx.ModelProto, onnx.TensorProto], object]]:
@@ -168,10 +206,19 @@ def test_a_damaged_model_is_decided(at: int, damage: bytes) -> None:
         onnx_file.check(bytes(data))
 
 
-def _zipped() -> bytes:
+def _zipped(content: bytes) -> bytes:
     held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("archive/data.pkl"), pickle.dumps({}))
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", content)
+    return held.getvalue()
+
+
+def _tarred(name: str, kind: bytes = tarfile.REGTYPE) -> bytes:
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.linkname = kind, "/etc/passwd"
+        archive.addfile(entry)
     return held.getvalue()
 
 
@@ -182,16 +229,32 @@ def _zipped() -> bytes:
         (pickle.dumps({"a": 1}), "pickle"),
         (pickle.dumps({"a": 1}, protocol=0), "not an ONNX model"),
         (gzip.compress(pickle.dumps({}), mtime=0), "gzip"),
-        (_zipped(), "zip"),
+        (_zipped(pickle.dumps({})), "zip"),
+        (_zipped(bytes(2**28)), "zip"),
+        (_tarred("../m"), "not an ONNX model"),
+        (_tarred("/m", tarfile.SYMTYPE), "not an ONNX model"),
+        (_tarred("m", tarfile.CHRTYPE), "not an ONNX model"),
         (b"\x89HDF\r\n", "HDF5"),
         (b"hello", "not an ONNX model"),
         (models.classifier().SerializeToString()[:-9], "cut off"),
         (b"\x08\x08\x3a\x00", "onnxruntime refuses it"),
     ],
-    ids=["empty", "pickle", "old pickle", "gzip", "zip", "HDF5", "text", "cut off", "no graph"],
+    ids=[
+        *("empty", "pickle", "old pickle", "gzip", "zip", "bomb", "tar", "tar of a link", "tar of a device"),
+        *("HDF5", "text", "cut off", "no graph"),
+    ],
 )
 def test_other_files_are_refused(tmp_path: Path, plain: Config, data: bytes, words: str) -> None:
-    assert words in refusal(models.write(tmp_path / "m.onnx", data), plain)
+    """Archives too: nothing is unpacked."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert words in refusal(models.write(folder / "m.onnx", data), plain)
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*")] == [
+        Path("models"),
+        Path("models/m.onnx"),
+    ]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 2**10
 
 
 def test_a_pickle_is_never_loaded(tmp_path: Path, plain: Config) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import re
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -160,6 +163,28 @@ def test_other_contents_are_415(shared: Server, header: str) -> None:
     assert json.loads(body)["error"]
 
 
+class Trap:
+    """What a pickle of it makes where it is loaded."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (self.folder,)
+
+
+@pytest.mark.parametrize("kind", ["application/x-pickle", "application/json", "application/octet-stream"])
+def test_a_pickle_is_never_loaded(shared: Server, tmp_path: Path, kind: str) -> None:
+    body = pickle.dumps(Trap(str(tmp_path / "sprung")))
+    for length in ([], ["Inference-Header-Content-Length: 0"]):
+        status, _, text = raw(
+            shared, post("/v2/models/classifier/infer", body, f"Content-Type: {kind}", *length)
+        )
+        assert status in (400, 415)
+        assert json.loads(text)["error"]
+    assert not (tmp_path / "sprung").exists()
+
+
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
@@ -172,6 +197,7 @@ def test_other_contents_are_415(shared: Server, header: str) -> None:
         (tensor("x", "FP32", [True, 4], [1, 2, 3, 4]), "whole numbers"),
         (tensor("x", "FP32", [2**40, 4], [1, 2, 3, 4]), "more than 10000 elements"),
         (tensor("x", "FP32", [10**9, 4], [1]), "more than 10000 elements"),
+        (tensor("x", "FP32", [2**62, 4], []), "more than 10000 elements"),
         (tensor("x", "FP64", [1, 4], [1, 2, 3, 4]), "has datatype 'FP64', the model takes FP32"),
         (tensor("x", "FP33", [1, 4], [1, 2, 3, 4]), "unknown datatype"),
         (tensor("x", "FP32", [1, 4], [1, 2, 3, "4"]), "'4' is not a FP32"),
