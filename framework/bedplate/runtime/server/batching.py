@@ -113,7 +113,7 @@ class Batches:
         if running.cancelled():  # the worker ends
             outcomes: Sequence[Outcome] = []
         elif (bug := running.exception()) is not None:
-            outcomes = [bug] * len(batch)
+            outcomes = [bug.with_traceback(None)] * len(batch)
         else:
             self._ran(model.name, model.version, sum(waiting.rows for waiting in batch))
             outcomes = running.result()
@@ -131,10 +131,9 @@ def run(model: Model, batch: Sequence[Waiting]) -> list[Outcome]:
     One that fails is run again one by one: values that a model cannot run on are their own sender's mistake alone.
     """
     names = list(dict.fromkeys(wanted.tensor.name for one in batch for wanted in one.request.outputs))
-    try:
-        arrays = dict(zip(names, model.run(_laid(batch), names), strict=True))
-    except _RUN_ERRORS as error:
-        return [error] if len(batch) == 1 else _one_by_one(model, batch)
+    arrays = _arrays(model, batch, names)
+    if isinstance(arrays, Exception):
+        return [arrays] if len(batch) == 1 else _one_by_one(model, batch)
     cuts = [0]
     for one in batch:
         cuts.append(cuts[-1] + one.rows)
@@ -146,8 +145,16 @@ def run(model: Model, batch: Sequence[Waiting]) -> list[Outcome]:
         try:
             answers.append(one.written(wanted if len(batch) == 1 else [array[start:end] for array in wanted]))
         except (Refused, MemoryError) as error:
-            answers.append(error)
+            answers.append(error.with_traceback(None))
     return answers
+
+
+def _arrays(model: Model, batch: Sequence[Waiting], names: Sequence[str]) -> dict[str, Array] | Exception:
+    """The outputs for all rows, or why there are none: without its traceback, which would keep the batch for long."""
+    try:
+        return dict(zip(names, model.run(_laid(batch), names), strict=True))
+    except _RUN_ERRORS as error:
+        return error.with_traceback(None)
 
 
 def _laid(batch: Sequence[Waiting]) -> dict[str, Array]:
