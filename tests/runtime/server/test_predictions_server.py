@@ -173,6 +173,21 @@ def test_rows_say_what_was_asked_and_answered(logged: Serve, tmp_path: Path) -> 
     assert (second["outcome"], second["status"], second["inputs"]) == ("refused", 400, None)
 
 
+def test_of_a_batch_each_row_is_the_record_of_its_own_request(logged: Serve, tmp_path: Path) -> None:
+    server = logged(batching={"max_batch_size": 8, "max_queue_delay_s": 0.005}).started()
+    with Callers(server, clients=6)() as callers:
+        callers.more()
+    until(lambda: counted(server) == len(callers.answered))
+    end(server)
+    found = dataset.dataset(tmp_path / "log" / "serving.test" / "classifier", partitioning="hive").to_table()
+    records = found.to_pylist()
+    assert Counter(record["request_id"] for record in records) == Counter(callers.answered)
+    for record in records:
+        number = float(record["request_id"].split("-")[2])
+        assert record["inputs"]["x"] == {"shape": [1, 4], "data": [number, 2.0, 3.0, 4.0]}
+        assert record["outputs"]["total"] == {"shape": [1], "data": [number + 9.0]}
+
+
 def test_a_killed_worker_takes_nothing_with_it_that_was_logged(logged: Serve, tmp_path: Path) -> None:
     server = logged(workers=2).started()
     with Callers(server)() as callers:
