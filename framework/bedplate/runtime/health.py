@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import ssl
 import sys
 
 
@@ -24,16 +25,34 @@ def main(arguments: list[str]) -> int:
 
 
 def reason(port: int, path: str, timeout_s: float) -> str | None:
-    """Why the server on this port of the loopback is not ready, None if it is."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    """Why the server on this port of the loopback is not ready, None if it is.
+
+    One that hangs up on plain HTTP is asked by TLS, and believed whatever its certificate: it is this machine's.
+    """
     try:
-        connection.request("GET", path)
-        status = connection.getresponse().status
+        try:
+            status = _status(http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s), path)
+        except (ConnectionResetError, BrokenPipeError, http.client.BadStatusLine):
+            status = _status(
+                http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout_s, context=_believing()), path
+            )
     except (OSError, http.client.HTTPException) as error:
         return f"no answer on port {port}: {error}"
+    return None if status == http.client.OK else f"{path} answers {status}"
+
+
+def _status(connection: http.client.HTTPConnection, path: str) -> int:
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
     finally:
         connection.close()
-    return None if status == http.client.OK else f"{path} answers {status}"
+
+
+def _believing() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 if __name__ == "__main__":

@@ -53,7 +53,6 @@ def refuse(workload: Workload, environment: Environment) -> Iterator[Diagnostic]
             f"{mend} rollout: null: a changed model is verified beside the old one, then switched",
         ),
         (("expose", "host"), workload.host, "serve a host name", f"{mend} null"),
-        (("expose", "tls"), workload.tls, "serve TLS yet", f"{mend} null"),
     ):
         if said:
             yield cannot(NAME, environment, (*entry, *path), what, help_text)
@@ -121,6 +120,8 @@ def _service(service: Service, environment: Environment) -> Lowered:
         properties["slo_p95_s"] = service.slo.p95_s
     if service.api_key is not None:
         properties["api_key"] = service.api_key
+    if service.tls is not None:
+        properties["tls"] = service.tls
     if service.tests:
         properties["tests"] = tuple(golden(test) for test in service.tests)
     if service.prediction_log is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from bedplate.graph import Json
 from bedplate.local_ports import FIRST, LAST
 from bedplate.runtime.server.predictions import reading
 from tests.engine.world.lab import Lab, model_bytes
+from tests.runtime.server.test_server_tls import certificate
 
 BAD = b"bad: no ONNX model"
 
@@ -249,6 +251,80 @@ def test_an_api_key_is_known_by_its_digest_alone(any_lab: Lab, monkeypatch: pyte
     assert any_lab.master().generation != generation
     for path in any_lab.world.root.rglob("*"):
         assert not path.is_file() or b"canary-47" not in path.read_bytes(), path
+
+
+TLS = {"secret": "delay-tls", "source": {"env": "FLIGHTS_TLS"}, "fingerprint": "ab" * 32}
+
+
+def pem(folder: Path, name: str, *kinds: str) -> str:
+    """A new certificate, its key or both, in this order."""
+    files = certificate(folder, name)
+    return "".join(Path(files[kind]).read_text() for kind in kinds)
+
+
+@pytest.mark.parametrize("kinds", [("certificate", "key"), ("key", "certificate")])
+def test_a_certificate_is_a_file_of_its_owner_alone(
+    any_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("FLIGHTS_TLS", pem(tmp_path, "first", *kinds))
+    inputs = serving(any_lab, tls=TLS)
+    first = Path(any_lab.config()["tls"]["certificate"])
+    assert (first.stat().st_mode & 0o777, first.parent) == (0o600, any_lab.world.service("delay"))
+    observed = any_lab.read(inputs)
+    assert observed is not None
+    assert observed.inputs == inputs
+    url = f"https://127.0.0.1:{any_lab.master().port}"
+    (seen,) = observe(any_lab.workspace, "local").services
+    assert (observed.outputs["url"], seen.url) == (url, url)
+    generation = any_lab.master().generation
+    any_lab.change(inputs)
+    assert any_lab.master().generation == generation
+
+    monkeypatch.setenv("FLIGHTS_TLS", pem(tmp_path, "second", *kinds))
+    any_lab.change(inputs)
+    assert any_lab.master().generation != generation
+    second = Path(any_lab.config()["tls"]["certificate"])
+    assert [*second.parent.glob("tls-*")] == [second] != [first]
+    second.unlink()
+    observed = any_lab.read(inputs)
+    assert observed is not None
+    assert observed.inputs["state"] == "inconsistent"
+    any_lab.change(inputs)
+    assert second.exists()
+    plain = any_lab.inputs(inputs["models"][0]["sha256"])
+    assert str(any_lab.change(plain)["url"]).startswith("http://")
+    assert not [*second.parent.glob("tls-*")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("key", "holds no certificate"),
+        ("certificate", "holds no private key"),
+        ("another's", "the key is not that of the first certificate"),
+        ("broken", "holds no certificate with its key"),
+        ("password", "the key has a password"),
+    ],
+)
+def test_what_no_server_could_show_changes_nothing(
+    fake_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str, reason: str
+) -> None:
+    monkeypatch.setenv("FLIGHTS_TLS", pem(tmp_path, "first", "certificate", "key"))
+    inputs = serving(fake_lab, tls=TLS)
+    generation, config = fake_lab.master().generation, fake_lab.config()
+    files = certificate(tmp_path, "protected", b"hunter22")
+    value = {
+        "another's": pem(tmp_path, "one", "certificate") + pem(tmp_path, "other", "key"),
+        "broken": pem(tmp_path, "broken", "key", "certificate").replace("MII", "M.I"),
+        "password": Path(files["certificate"]).read_text() + Path(files["key"]).read_text(),
+    }
+    monkeypatch.setenv("FLIGHTS_TLS", value.get(wrong) or pem(tmp_path, "part", wrong))
+    with pytest.raises(ResourceFailed, match=f"the secret delay-tls .*{reason}"):
+        fake_lab.change(inputs)
+    assert (fake_lab.master().generation, fake_lab.config()) == (generation, config)
+    assert [str(path) for path in fake_lab.world.service("delay").glob("tls-*")] == [
+        config["tls"]["certificate"]
+    ]
 
 
 LOG = {"sample": 1.0, "retention_s": 86_400, "backlog_bytes": 2**30, "record_bytes": 2**20}

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from bedplate.runtime import health
 from tests.runtime.server.served import WITHIN_S, Server, post, read_answer, row, until
 
 Serve = Callable[..., Server]
@@ -72,6 +73,13 @@ def test_who_trusts_the_certificate_is_answered(served: tuple[Server, dict[str, 
         assert client.get("/v2", headers={"X": "y" * 700_000}).status_code == 431
     with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
         httpx.get(url(server) + "/v2")
+
+
+def test_its_own_probe_believes_it(served: tuple[Server, dict[str, str]]) -> None:
+    server, _ = served
+    port = server.tree["port"]
+    assert health.reason(port, "/v2/health/ready", WITHIN_S) is None
+    assert health.reason(port, "/v2/nothing", WITHIN_S) == "/v2/nothing answers 404"
 
 
 def test_what_is_no_tls_takes_nothing_down(served: tuple[Server, dict[str, str]]) -> None:
@@ -135,3 +143,4 @@ def test_files_that_are_none_are_a_bad_configuration(serve: Serve, tmp_path: Pat
     assert server.start().wait(30) == 2
     (event,) = server.events("bad configuration")
     assert files["certificate"] in event["reason"]
+    assert ("the key is not that of the first certificate" in event["reason"]) == (wrong == "another's")

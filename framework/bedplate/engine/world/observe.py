@@ -13,7 +13,7 @@ from bedplate.engine.sources import addresses
 from bedplate.engine.world import health, supervision, supervisord, token
 from bedplate.engine.world.local import LocalMachine
 from bedplate.engine.world.machine import Exit, Master, Model, Program, Worker
-from bedplate.engine.world.ports import HOST
+from bedplate.engine.world.server import ServiceFiles
 from bedplate.graph import Json
 from bedplate.workspace import LocalWorld, Workspace
 
@@ -121,7 +121,7 @@ def _service(world: LocalWorld, folder: Path, programs: Mapping[str, Program]) -
         name=name,
         address=address,
         state="unknown" if damage else health.classify(master, program),
-        url=f"http://{HOST}:{port}" if port else None,
+        url=ServiceFiles(world, name).url(port) if port else None,
         port=port,
         pid=master.pid if master else None,
         workers=master.workers if master else (),

@@ -1,7 +1,7 @@
 """A service's inputs, and the configuration file of its server made of them.
 
 Files of a service: token.json (whose it is, and its port), server.json (what the supervised server starts
-from), next.json (what a running server is just going over to).
+from), next.json (what a running server is just going over to), and its certificate (see certificates).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Secret:
     source: Mapping[str, str]
     fingerprint: str
 
-    def value(self) -> str:
+    def text(self) -> str:
         """Reads it from this process's environment."""
         variable = self.source.get("env", "")
         value = os.environ.get(variable, "")
@@ -57,6 +57,11 @@ class Secret:
                 f"the secret {self.secret} is not set",
                 f"set the environment variable {variable} and run again",
             )
+        return value
+
+    def header(self) -> str:
+        """Its value, which a client shall be able to send."""
+        value = self.text()
         if not (value.isascii() and value.isprintable()):
             raise ResourceFailed(
                 f"the secret {self.secret} has characters that no HTTP header can carry",
@@ -115,6 +120,7 @@ class ServiceInputs:
     port: int | None = None
     slo_p95_s: float | None = None
     api_key: Secret | None = None
+    tls: Secret | None = None
     tests: tuple[Golden, ...] = ()
     prediction_log: PredictionLog | None = None
     batching: Batching | None = None
@@ -171,6 +177,11 @@ class ServiceFiles:
         """What the server starts from, None if there is no such file or it is damaged."""
         return _readable(self.config)
 
+    def url(self, port: int) -> str:
+        """Where the server that is configured answers."""
+        scheme = "https" if (self.configured() or {}).get("tls") else "http"
+        return f"{scheme}://{HOST}:{port}"
+
 
 def _readable(path: Path) -> dict[str, Json] | None:
     try:
@@ -180,7 +191,11 @@ def _readable(path: Path) -> dict[str, Json] | None:
 
 
 def render(
-    inputs: ServiceInputs, world: LocalWorld, port: int, auth: Mapping[str, Json] | None
+    inputs: ServiceInputs,
+    world: LocalWorld,
+    port: int,
+    auth: Mapping[str, Json] | None,
+    certificate: Path | None,
 ) -> dict[str, Json]:
     """The configuration of a server, of a new generation."""
     models: list[Json] = [
@@ -209,6 +224,8 @@ def render(
         config["batching"] = asdict(inputs.batching)
     if auth is not None:
         config["auth"] = dict(auth)
+    if certificate is not None:
+        config["tls"] = {"certificate": str(certificate), "key": str(certificate)}
     return config
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from bedplate.engine.provider.kind import NotHealthy, ResourceFailed
-from bedplate.engine.world import health, ports, removal, server, store, supervision, token
+from bedplate.engine.world import certificates, health, removal, server, store, supervision, token
 from bedplate.engine.world.files import locked, write_json
 from bedplate.engine.world.health import Condition
 from bedplate.engine.world.machine import Machine, Master
@@ -52,6 +52,7 @@ class Attempt:
         with locked(self.world):
             # Before it is remembered as done: cut off in between, it is done again.
             store.collect_garbage(self.world)
+            certificates.remove_others(self.files)
             self._remember()
 
     def _config(self) -> dict[str, Json]:
@@ -66,14 +67,15 @@ class Attempt:
             raise ResourceFailed("a prediction log needs pyarrow", "pip install 'bedplate[log]'")
         auth = None
         if self.wanted.api_key is not None:
-            value = self.wanted.api_key.value()
+            value = self.wanted.api_key.header()
             known = (self.files.configured() or {}).get("auth")
             auth = (
                 known
                 if isinstance(known, dict) and server.recognises(known, value)
                 else server.verifier(value)
             )
-        return server.render(self.wanted, self.world, _port(self.owned), auth)
+        certificate = certificates.write(self.wanted.tls, self.files) if self.wanted.tls is not None else None
+        return server.render(self.wanted, self.world, _port(self.owned), auth, certificate)
 
     def _is_served(self, config: Mapping[str, Json]) -> bool:
         """Whether the running server has this very configuration, and is or soon gets ready."""
@@ -112,7 +114,7 @@ class Attempt:
         reasons = self._reasons(str(config["generation"]), supervised=True)
         if reasons:
             reasons = health.with_log(self.world, self.wanted.address, reasons)
-            raise NotHealthy(self.owned.id, outputs_of(self.owned), reasons)
+            raise NotHealthy(self.owned.id, outputs_of(self.world, self.owned), reasons)
 
     def _supervise(self) -> None:
         """Starts a supervised server beside one that has no supervisor, and that serves until it is ready."""
@@ -161,11 +163,11 @@ class Attempt:
 def observed(world: LocalWorld, owned: Token, seen: Condition) -> dict[str, Json]:
     """What may have drifted: whether it runs, and what the server that runs really serves.
 
-    inconsistent: the file that a server would start from next is not the one that was applied, or not the
-    one that is served.
+    inconsistent: the files that a server would start from next are not those that were applied, or not those
+    that are served.
     """
     files = ServiceFiles(world, owned.name)
-    intact = _digest(files) == owned.details.get("config")
+    intact = _digest(files) == owned.details.get("config") and certificates.intact(files.configured())
     if seen.master is not None:
         intact = intact and (files.configured() or {}).get("generation") == seen.master.generation
     state = _REPORTED.get(seen.state, seen.state)
@@ -176,9 +178,9 @@ def observed(world: LocalWorld, owned: Token, seen: Condition) -> dict[str, Json
     return found
 
 
-def outputs_of(owned: Token) -> dict[str, Json]:
+def outputs_of(world: LocalWorld, owned: Token) -> dict[str, Json]:
     port = _port(owned)
-    return {"url": f"http://{ports.HOST}:{port}", "port": port}
+    return {"url": ServiceFiles(world, owned.name).url(port), "port": port}
 
 
 def ports_of_others(world: LocalWorld, name: str) -> Iterator[tuple[Token, int]]:

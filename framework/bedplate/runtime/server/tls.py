@@ -6,9 +6,18 @@ import ssl
 
 from bedplate.runtime.server.config import Tls
 
+_WORDS = {
+    "KEY_VALUES_MISMATCH": "the key is not that of the first certificate",
+    "KEY_TYPE_MISMATCH": "the key is not that of the first certificate",
+}
+
 
 class NoTls(ValueError):
-    """The files are no certificate with its key; the text says why."""
+    """The files are no certificate with its key; `reason` says why."""
+
+    def __init__(self, files: Tls, reason: str) -> None:
+        super().__init__(f"the certificate {files.certificate} with the key {files.key}: {reason}")
+        self.reason = reason
 
 
 def context(files: Tls) -> ssl.SSLContext:
@@ -18,8 +27,8 @@ def context(files: Tls) -> ssl.SSLContext:
     try:
         made.load_cert_chain(files.certificate, files.key, password=_no_password)
     except OSError as error:  # which SSLError is one of
-        reason = getattr(error, "reason", None) or error.strerror
-        raise NoTls(f"the certificate {files.certificate} with the key {files.key}: {reason}") from error
+        reason = str(getattr(error, "reason", None) or error.strerror)
+        raise NoTls(files, _WORDS.get(reason, reason)) from error
     return made
 
 

@@ -212,9 +212,11 @@ class Auth(SpecModel):
 
 
 class Tls(SpecModel):
-    """The certificate of the host."""
+    """The certificate that callers are shown."""
 
-    secret: NameValue = required("The secret with the certificate and its key.", "delay-tls")
+    secret: NameValue = required(
+        "The secret with the certificate and its key; on this machine its value is both, in PEM.", "delay-tls"
+    )
 
 
 class Expose(SpecModel):
@@ -230,7 +232,10 @@ class Expose(SpecModel):
         absent="it is reached inside the cluster only.",
     )
     tls: Tls | None = optional(
-        None, "The certificate of the host.", "{secret: delay-tls}", absent="the gateway's own."
+        None,
+        "The certificate that callers are shown.",
+        "{secret: delay-tls}",
+        absent="the gateway's own; on this machine it is plain HTTP.",
     )
     auth: Auth = part(Auth, "Who may call.", "{api_key: {secret: delay-key}}", absent="everybody.")
 

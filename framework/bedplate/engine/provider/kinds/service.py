@@ -81,6 +81,9 @@ class Service:
         "api_key": Property(
             {"type": "object"}, required=False, words="API key", because="the secret or its value changed"
         ),
+        "tls": Property(
+            {"type": "object"}, required=False, words="certificate", because="the secret or its value changed"
+        ),
         "tests": Property({"type": "array", "items": _TEST}, required=False, words="tests"),
         "prediction_log": Property(_PREDICTION_LOG, required=False, words="prediction log"),
         "batching": Property(_BATCHING, required=False, words="batching"),
@@ -102,7 +105,7 @@ class Service:
         with failures(f"create {wanted.address}"):
             owned = self._claim(context, world, wanted)
             self._attempt(context, world, owned, wanted).serve()
-        return Created(owned.id, outputs_of(owned))
+        return Created(owned.id, outputs_of(world, owned))
 
     def read(
         self,
@@ -118,9 +121,9 @@ class Service:
         # What was applied last, which the engine has not heard of if it was killed just then.
         applied = owned.details.get("inputs") or inputs
         if not isinstance(applied, Mapping) or not applied:
-            return _cut_off(owned)
+            return _cut_off(world, owned)
         seen = health.settled(self._machine, world, owned.name)
-        return Observed({**applied, **observed(world, owned, seen)}, outputs_of(owned))
+        return Observed({**applied, **observed(world, owned, seen)}, outputs_of(world, owned))
 
     def update(
         self,
@@ -139,7 +142,7 @@ class Service:
             if owned.details.get("port") == token.NO_PORT:
                 owned = self._claim(context, world, wanted)
             self._attempt(context, world, owned, wanted).serve()
-        return outputs_of(owned)
+        return outputs_of(world, owned)
 
     def delete(
         self,
@@ -206,11 +209,11 @@ class Service:
         return port
 
 
-def _cut_off(owned: Token) -> Observed:
+def _cut_off(world: LocalWorld, owned: Token) -> Observed:
     """A service whose creation was cut off: enough for an update to complete it, or for its removal."""
     environment = token.environment_of(owned.urn)
     known: dict[str, Json] = {"environment": environment, "name": owned.name, "state": "stopped"}
-    return Observed({**known, "address": owned.details["address"]}, outputs_of(owned))
+    return Observed({**known, "address": owned.details["address"]}, outputs_of(world, owned))
 
 
 def _world(context: Context) -> LocalWorld:
