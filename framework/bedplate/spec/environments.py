@@ -191,6 +191,15 @@ class _Resolver:
         if origin not in self.specs:
             self.unknown(name, origin, "promotes_from")
             return
+        if self.specs[origin].abstract:
+            others = sorted(each for each, spec in self.specs.items() if each != name and not spec.abstract)
+            self.report(
+                "BP102",
+                f"the environment {origin} is abstract: nothing runs there",
+                name,
+                "promotes_from",
+                hint=f"there are: {', '.join(others)}" if others else "take it out",
+            )
         links = [name]
         while origin is not None and origin in self.specs and origin not in links:
             links.append(origin)
