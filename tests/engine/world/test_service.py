@@ -281,10 +281,11 @@ def test_a_certificate_is_a_file_of_its_owner_alone(
     assert any_lab.master().generation == generation
 
     monkeypatch.setenv("FLIGHTS_TLS", pem(tmp_path, "second", *kinds))
+    (first.parent / ".tls-cut-off.pem.draft").write_text("what a process that was killed had written")
     any_lab.change(inputs)
     assert any_lab.master().generation != generation
     second = Path(any_lab.config()["tls"]["certificate"])
-    assert [*second.parent.glob("tls-*")] == [second] != [first]
+    assert [*second.parent.glob("*tls-*")] == [second] != [first]
     second.unlink()
     observed = any_lab.read(inputs)
     assert observed is not None

@@ -54,9 +54,9 @@ def intact(config: Mapping[str, Json] | None) -> bool:
 
 
 def remove_others(files: ServiceFiles) -> None:
-    """Removes those that the server does not start from any more."""
+    """Removes those that the server does not start from any more, and drafts of a process that was killed."""
     kept = _named(files.configured())
-    for path in files.folder.glob("tls-*.pem"):
+    for path in files.folder.glob("*tls-*.pem*"):
         if path != kept:
             path.unlink()
 
