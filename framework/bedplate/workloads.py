@@ -194,6 +194,7 @@ class Service:
     prediction_log: PredictionLog | None = None
     timeout_s: float | None = None
     batching: Batching | None = None
+    grpc_port: int | None = None
 
     def drain_s(self, least: int) -> int:
         """How long a server that ends may take for what it has: as long as a request may, `least` at the least."""

@@ -56,12 +56,14 @@ def refuse(workload: Workload, environment: Environment) -> Iterator[Diagnostic]
     ):
         if said:
             yield cannot(NAME, environment, (*entry, *path), what, help_text)
-    if workload.port is not None and FIRST <= workload.port <= LAST:
+    for key, port in (("port", workload.port), ("grpc_port", workload.grpc_port)):
+        if port is None or not FIRST <= port <= LAST:
+            continue
         yield Diagnostic(
             code="BP221",
-            message=f"port {workload.port} is one that the target local of environment {environment.name} "
+            message=f"port {port} is one that the target local of environment {environment.name} "
             "gives out by itself",
-            path=(*entry, "expose", "port"),
+            path=(*entry, "expose", key),
             help=f"choose one outside {FIRST} to {LAST}, or leave it out: then one is chosen and kept",
             environment=environment.name,
         )
@@ -116,6 +118,8 @@ def _service(service: Service, environment: Environment) -> Lowered:
         properties["memory_bytes"] = service.resources.memory_limit
     if service.port is not None:
         properties["port"] = service.port
+    if service.grpc_port is not None:
+        properties["grpc_port"] = service.grpc_port
     if service.slo.p95_s is not None:
         properties["slo_p95_s"] = service.slo.p95_s
     if service.api_key is not None:

@@ -124,6 +124,7 @@ class ServiceInputs:
     tests: tuple[Golden, ...] = ()
     prediction_log: PredictionLog | None = None
     batching: Batching | None = None
+    grpc_port: int | None = None
     state: str = "running"
 
     @classmethod
@@ -222,6 +223,8 @@ def render(
         config["prediction_log"] = inputs.prediction_log.config(world.predictions, inputs.address)
     if inputs.batching is not None:
         config["batching"] = asdict(inputs.batching)
+    if inputs.grpc_port is not None:
+        config["grpc_port"] = inputs.grpc_port
     if auth is not None:
         config["auth"] = dict(auth)
     if certificate is not None:

@@ -65,6 +65,8 @@ class Attempt:
                 )
         if self.wanted.prediction_log is not None and importlib.util.find_spec("pyarrow") is None:
             raise ResourceFailed("a prediction log needs pyarrow", "pip install 'bedplate[log]'")
+        if self.wanted.grpc_port is not None and importlib.util.find_spec("grpc") is None:
+            raise ResourceFailed("a port for gRPC needs grpcio", "pip install 'bedplate[grpc]'")
         auth = None
         if self.wanted.api_key is not None:
             value = self.wanted.api_key.header()

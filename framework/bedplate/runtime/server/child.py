@@ -158,6 +158,7 @@ def _environment(config: Config, metrics: Path) -> dict[str, str]:
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         "OMP_NUM_THREADS": threads,
         "ORT_DISABLE_TELEMETRY": "1",  # onnxruntime 1.32 would tell its makers over HTTPS what it runs
+        "GRPC_VERBOSITY": "NONE",  # its lines are not JSON
         "OPENBLAS_NUM_THREADS": "1",  # numpy computes nothing here; its threads would only take memory
     }
 

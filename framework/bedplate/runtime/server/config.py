@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import secrets
@@ -112,6 +113,7 @@ class Config:
     routes: tuple[Route, ...] = ()
     prediction_log: PredictionLog | None = None
     batching: Batching | None = None
+    grpc_port: int | None = None
 
     @property
     def known(self) -> frozenset[tuple[str, str]]:
@@ -150,7 +152,8 @@ def parse(text: str) -> Config:
         service=top.text("service"),
         generation=top.text("generation"),
         host=top.text("host"),
-        port=_port(top),
+        port=_port(top, "port"),
+        grpc_port=top.optional("grpc_port", lambda name: _port(top, name)),
         models=_models(top.take("models")),
         workers=workers,
         threads=threads or max(1, cores.available() // workers),
@@ -164,15 +167,17 @@ def parse(text: str) -> Config:
         prediction_log=top.optional("prediction_log", lambda name: _prediction_log(top.table(name))),
         batching=top.optional("batching", lambda name: _batching(top.table(name))),
     )
+    if config.grpc_port is not None and importlib.util.find_spec("grpc") is None:
+        raise ConfigError("grpc_port: needs grpcio: pip install 'bedplate[grpc]'")
     routes = top.optional("routes", lambda name: parse_routes(top.take(name), config.known)) or ()
     top.close()
     return replace(config, routes=routes)
 
 
-def _port(top: Table) -> int:
-    port = top.whole("port", 1)
+def _port(top: Table, name: str) -> int:
+    port = top.whole(name, 1)
     if port > 65535:
-        raise ConfigError("port: expected at most 65535")
+        raise ConfigError(f"{name}: expected at most 65535")
     return port
 
 

@@ -100,7 +100,7 @@ class Front:
         Else `__call__` has to: with what was found out so far as the `asked` of its scope's state, if there is any.
         """
         target, headers = its.target, its.headers
-        if target is None or self._in_flight >= self._limits.in_flight or self._barred(headers) is not None:
+        if target is None or self._in_flight >= self._limits.in_flight or self.barred(headers) is not None:
             return None
         asked, answer = Asked(target, its.request_id), None
         try:
@@ -127,7 +127,7 @@ class Front:
             return
         headers: Mapping[bytes, bytes] = dict(scope["headers"])  # type: ignore[call-overload]
         its = Head(scope["raw_path"], headers)  # type: ignore[arg-type]
-        barred = None if scope["path"] in auth.OPEN_PATHS else self._barred(headers)
+        barred = None if scope["path"] in auth.OPEN_PATHS else self.barred(headers)
         if barred is not None:
             await _send(send, barred)
         elif its.target is None:
@@ -138,7 +138,7 @@ class Front:
             asked: Asked | None = scope["state"].get("asked")  # type: ignore[attr-defined]
             await self._infer(asked or Asked(its.target, its.request_id), headers, receive, send)
 
-    def _barred(self, headers: Mapping[bytes, bytes]) -> Reply | None:
+    def barred(self, headers: Mapping[bytes, bytes]) -> Reply | None:
         """Why a request is not let in; None where it is."""
         if self._visitors is not None and not self._visitors.admits(headers):
             return reply.error(403, "only this machine may ask, and no web page of another server")
@@ -146,6 +146,25 @@ class Front:
             message = "a valid API key is needed: Authorization: Bearer KEY, or X-API-Key"
             return reply.error(401, message, ((b"www-authenticate", b"Bearer"),))
         return None
+
+    async def ask(self, its: Head, whole: Callable[[], tuple[bytes, Form]]) -> tuple[Reply, Answer | None]:
+        """Answer a request that came in another envelope, whose body `whole` gives; it may raise Refused.
+
+        Without an answer the reply is an error.
+        """
+        asked, answer = Asked(its.target or ("", None), its.request_id), None
+        try:
+            model = self._chosen(asked, its.headers)
+            body, form = whole()
+            answer = await self._answer(model, body, form, asked.request_id, _nothing_comes)
+            found = reply.answered(answer, asked.extra)
+        except asyncio.CancelledError:  # the client went away
+            self._note(asked, None, 499)
+            raise
+        except Exception as error:  # noqa: BLE001 - the process' outermost place, see above
+            found = self._failure(asked, error)
+        self._note(asked, answer, found.status)
+        return found, answer
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -186,14 +205,14 @@ class Front:
             if asked.version is None and (arm := self._router.choose(asked.name, headers)) is not None:
                 asked.version, asked.arm = arm.version, arm.name
                 asked.extra = (*asked.extra, (ARM, arm.name.encode()))
-            asked.name, asked.version = self._found(asked.name, asked.version)
+            asked.name, asked.version = self.found(asked.name, asked.version)
             asked.chosen = True
         model = self._readiness.models.get((asked.name, asked.version or ""))
         if model is None:
             raise _Failed(503, "the model is not ready")
         return model
 
-    def _found(self, name: str, version: str | None) -> tuple[str, str]:
+    def found(self, name: str, version: str | None) -> tuple[str, str]:
         """The model and version that a path means; raises Refused."""
         pair = self._readiness.find(name, version)
         if pair is None:
@@ -252,6 +271,9 @@ class Front:
         either: set[asyncio.Future[Answer] | asyncio.Future[None]] = {found.answer, gone}
         try:
             await asyncio.wait(either, timeout=self._request_s, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            found.give_up()
+            raise
         finally:
             gone.cancel()
         if found.answer.done():
@@ -312,6 +334,12 @@ async def _gone(receive: Receive) -> None:
     """Return when the client is gone."""
     while (await receive())["type"] == "http.request":
         continue
+
+
+async def _nothing_comes() -> Message:
+    """Of a client that says nothing more, and whose leaving is told in another way."""
+    nothing: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+    return await nothing
 
 
 async def _send(send: Send, told: Reply) -> None:

@@ -43,6 +43,13 @@ class Head:
         self.is_plain = _is_plain(headers)
         self.given_id = _given_id(headers)
 
+    @classmethod
+    def called(cls, name: str, version: str | None, headers: Mapping[bytes, bytes]) -> Head:
+        """Of a request that names its model without a path."""
+        made = cls(b"", headers)
+        made.target = name, version
+        return made
+
     @property
     def request_id(self) -> str:
         """The client's own X-Request-Id where it can be said again anywhere, else a new one each time."""

@@ -7,6 +7,7 @@ import gc
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bedplate.runtime.server import golden, model, pages, tls
 from bedplate.runtime.server.config import Config, ModelFile
@@ -19,6 +20,9 @@ from bedplate.runtime.server.readiness import Readiness
 from bedplate.runtime.server.routes import parse_routes
 from bedplate.runtime.server.routing import Router
 from bedplate.runtime.server.runner import Runner
+
+if TYPE_CHECKING:
+    from bedplate.runtime.server.rpc.calls import Calls
 
 _COLLECT_AFTER = 100_000  # objects
 _RUN_ERRORS: tuple[type[Exception], ...] = (MemoryError, *RUN_ERRORS)
@@ -43,6 +47,7 @@ class Life:
         runner = Runner(config, counted.ran)
         front = Front(config, self._readiness, counted, runner, self._router, self._recorder, app)
         self._connections = Connections(listener, front, tls.context(config.tls) if config.tls else None)
+        self._calls = _calls(config, front, self._readiness)
         self._draining: asyncio.Task[None] | None = None
         self._loading = asyncio.create_task(self._load())
         self.ended = asyncio.Event()
@@ -67,6 +72,8 @@ class Life:
 
     def accept(self) -> None:
         self._connections.accept()
+        if self._calls is not None:
+            self._calls.accept()
 
     def drain(self, ending: bool, accept_s: float) -> None:
         """End: the service with `ending` (not ready at once, accepting a little longer), else only us."""
@@ -81,10 +88,20 @@ class Life:
         if ending:
             await asyncio.sleep(accept_s)
             self._connections.empty_queue()
-        await self._connections.drain(self._config.timeouts.drain_s)
+        within_s = self._config.timeouts.drain_s
+        calls = [self._calls.drain(within_s)] if self._calls is not None else []
+        await asyncio.gather(self._connections.drain(within_s), *calls)
         if self._recorder is not None:
             await self._recorder.close()
         self.ended.set()
+
+
+def _calls(config: Config, front: Front, readiness: Readiness) -> Calls | None:
+    if config.grpc_port is None:
+        return None
+    from bedplate.runtime.server.rpc.calls import Calls  # which needs an extra, and memory
+
+    return Calls(config, config.grpc_port, front, readiness)
 
 
 def _load_all(config: Config) -> tuple[dict[tuple[str, str], Model], list[str]]:

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bedplate.runtime.server import control, log
@@ -55,14 +55,19 @@ async def obtain(config: Config, path: Path) -> tuple[socket.socket, float, Pred
     """The listening socket, since when it listens, and who had it; raises CannotListen."""
     until = time.monotonic() + _BIND_FOR_S
     while True:
+        port = config.port
         try:
             connection = control.connect(path, _ANSWER_S)
             if connection is not None:
                 return _from_predecessor(config, path, connection)
+            if config.grpc_port is not None:  # the workers share it, and must not share it with strangers
+                port = config.grpc_port
+                bind(replace(config, port=port)).close()
+                port = config.port
             return bind(config), time.time(), None
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > until:
-                raise CannotListen(f"{config.host}:{config.port}: {error.strerror or error}") from error
+                raise CannotListen(f"{config.host}:{port}: {error.strerror or error}") from error
         await asyncio.sleep(0.05)
 
 

@@ -19,6 +19,7 @@ from bedplate.runtime.server.readiness import Readiness
 from bedplate.version import __version__
 
 _PLATFORM = "onnxruntime_onnx"
+EXTENSIONS = ("binary_tensor_data",)
 
 
 def application(config: Config, readiness: Readiness, counted: metrics.Metrics) -> Starlette:
@@ -71,14 +72,14 @@ class _Pages:
         return _probe({"ready": self._readiness.ready}, self._readiness.ready)
 
     async def server(self, _: Request) -> Response:
-        told = {"name": self._config.service, "version": __version__, "extensions": ["binary_tensor_data"]}
+        told = {"name": self._config.service, "version": __version__, "extensions": list(EXTENSIONS)}
         return JSONResponse(told)
 
     async def model(self, request: Request) -> Response:
         found = self._readiness.models.get(self._meant(request))
         if found is None:
             return JSONResponse({"error": "the model is not ready"}, status_code=503)
-        return JSONResponse(_described(found, self._readiness))
+        return JSONResponse(described(found, self._readiness))
 
     async def model_ready(self, request: Request) -> Response:
         good = self._readiness.serves(self._meant(request))
@@ -117,7 +118,7 @@ def _service(config: Config, readiness: Readiness) -> dict[str, object]:
 def _tried(model: Model, readiness: Readiness) -> dict[str, object]:
     made = example.of(model)
     return {
-        **_described(model, readiness),
+        **described(model, readiness),
         "version": model.version,
         "latest": readiness.find(model.name, None) == (model.name, model.version),
         "example": made.request,
@@ -125,7 +126,8 @@ def _tried(model: Model, readiness: Readiness) -> dict[str, object]:
     }
 
 
-def _described(model: Model, readiness: Readiness) -> dict[str, object]:
+def described(model: Model, readiness: Readiness) -> dict[str, object]:
+    """A model's metadata."""
     return {
         "name": model.name,
         "versions": readiness.versions(model.name),

@@ -118,15 +118,16 @@ def _runtime(entry: Model) -> Iterator[Diagnostic]:
             ("resources", "limits", "gpu"),
             help="serve it with runtime: container and an image that uses GPUs, or take gpu out",
         )
-    for field, said, what in (
-        ("timeout", entry.timeout, "answers in time or says so"),
-        ("batching", entry.batching, "runs requests as one"),
+    for path, said, what in (
+        (("timeout",), entry.timeout, "answers in time or says so"),
+        (("batching",), entry.batching, "runs requests as one"),
+        (("expose", "grpc_port"), entry.expose.grpc_port, "is asked on a port for gRPC"),
     ):
         if entry.runtime != BEDPLATE and said is not None:
             yield Diagnostic(
                 "BP245",
                 f"only bedplate's own server {what}, and this is runtime {entry.runtime}",
-                (field,),
+                path,
                 help="tell the container itself, or take it out",
                 at_key=True,
             )
@@ -299,20 +300,20 @@ def percent(share: Decimal) -> str:
 
 
 def _ports(entries: Mapping[str, Model], project: Project) -> Iterator[Diagnostic]:
-    taken: dict[int, str] = {}
+    taken: dict[int, tuple[str, str]] = {}
     for key, entry in entries.items():
-        port = entry.expose.port
-        if port is None:
-            continue
-        first = taken.setdefault(port, key)
-        if first != key:
-            yield Diagnostic(
-                "BP202",
-                f"the port {port} is taken by {KEY}.{first}",
-                (KEY, key, "expose", "port"),
-                help="choose another port, or leave it out",
-                related=(Related(project.span((KEY, first, "expose", "port")), "taken here"),),
-            )
+        for field, port in (("port", entry.expose.port), ("grpc_port", entry.expose.grpc_port)):
+            if port is None:
+                continue
+            first = taken.setdefault(port, (key, field))
+            if first != (key, field):
+                yield Diagnostic(
+                    "BP202",
+                    f"the port {port} is taken by {KEY}.{first[0]}",
+                    (KEY, key, "expose", field),
+                    help="choose another port, or leave it out",
+                    related=(Related(project.span((KEY, first[0], "expose", first[1])), "taken here"),),
+                )
 
 
 def _sides(entries: Mapping[str, Model], project: Project) -> Iterator[Diagnostic]:

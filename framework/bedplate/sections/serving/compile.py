@@ -63,6 +63,7 @@ def _service(key: str, entry: Model, project: Project) -> Service:
         image=entry.image or images.image(key, entry, project),
         container=_container(entry),
         port=expose.port,
+        grpc_port=expose.grpc_port,
         host=expose.host,
         tls=SecretRef(expose.tls.secret) if expose.tls else None,
         api_key=expose.auth.api_key,

@@ -225,6 +225,9 @@ class Expose(SpecModel):
     port: Annotated[int, Integer(1024, 65535)] | None = optional(
         None, "The port on this machine.", "8080", absent="one is chosen and kept; on a cluster it is 8080."
     )
+    grpc_port: Annotated[int, Integer(1024, 65535)] | None = optional(
+        None, "The port on this machine for gRPC.", "9000", absent="it is asked over HTTP only."
+    )
     host: HostNameValue | None = optional(
         None,
         "The host name under which a cluster's gateway serves it.",
@@ -235,7 +238,7 @@ class Expose(SpecModel):
         None,
         "The certificate that callers are shown.",
         "{secret: delay-tls}",
-        absent="the gateway's own; on this machine it is plain HTTP.",
+        absent="it is plain HTTP; on a cluster the gateway's listener has one.",
     )
     auth: Auth = part(Auth, "Who may call.", "{api_key: {secret: delay-key}}", absent="everybody.")
 

@@ -68,6 +68,18 @@ def refuse(workload: Workload, environment: Environment) -> Iterator[Diagnostic]
             "choose the port",
             "take it out: it is 8080 on a cluster",
         ),
+        (
+            ("expose", "tls"),
+            workload.tls is not None,
+            "show a certificate",
+            "take it out: its gateway's listener shows one",
+        ),
+        (
+            ("expose", "grpc_port"),
+            workload.grpc_port is not None,
+            "serve gRPC yet",
+            f"override it in {environment.name} with null",
+        ),
     ):
         if said:
             yield cannot(NAME, environment, (*entry, *path), what, help_text)

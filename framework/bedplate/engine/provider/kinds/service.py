@@ -77,6 +77,7 @@ class Service:
         "memory_bytes": Property({"type": "integer"}, required=False, words="memory limit"),
         # A running server cannot change its port, so a changed one is a new server.
         "port": Property({"type": "integer"}, required=False, replaces=True, words="port"),
+        "grpc_port": Property({"type": "integer"}, required=False, words="port for gRPC"),
         "slo_p95_s": Property({"type": "number"}, required=False, words="latency objective"),
         "api_key": Property(
             {"type": "object"}, required=False, words="API key", because="the secret or its value changed"
