@@ -9,9 +9,9 @@ from contextlib import suppress
 
 import pytest
 
-from bedplate.runtime.server import connections
+from bedplate.runtime.server import connection, connections
+from bedplate.runtime.server.arrival import Receive, Scope, Send
 from bedplate.runtime.server.connections import Connections
-from bedplate.runtime.server.front import Receive, Scope, Send
 from bedplate.runtime.server.head import Head
 
 TOO_LONG_S = 5.0
@@ -19,8 +19,9 @@ TOO_LONG_S = 5.0
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("_HEAD_S", 0.2), ("_BODY_S", 0.2), ("_TAKEN_S", 0.2), ("_TICK_S", 0.05)):
-        monkeypatch.setattr(connections, name, seconds)
+    for name in ("_HEAD_S", "_BODY_S", "_TAKEN_S"):
+        monkeypatch.setattr(connection, name, 0.2)
+    monkeypatch.setattr(connections, "_TICK_S", 0.05)
 
 
 class Listener:
@@ -144,9 +145,9 @@ def test_no_timer_but_ours_closes_a_quiet_connection() -> None:
             for _ in range(2):
                 writer.write(b"GET / HTTP/1.1\r\n\r\n")
                 assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
-                (connection,) = serving._state.connections
-                assert isinstance(connection, connections.Connection)
-                assert connection.timeout_keep_alive_task is None
+                (one,) = serving._state.connections
+                assert isinstance(one, connection.Connection)
+                assert one.timeout_keep_alive_task is None
             writer.close()
             serving.refuse()
 

@@ -9,10 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 
 from bedplate.runtime.server import auth, head, lane, log, reply
+from bedplate.runtime.server.arrival import (
+    Arrival,
+    Disconnected,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    gone_from,
+    nothing_comes,
+)
 from bedplate.runtime.server.config import Config
 from bedplate.runtime.server.head import Form, Head
 from bedplate.runtime.server.infer import Answer
@@ -21,36 +30,16 @@ from bedplate.runtime.server.metrics import UNKNOWN, Metrics
 from bedplate.runtime.server.model import RUN_ERRORS, Model
 from bedplate.runtime.server.predictions.recorder import Recorder
 from bedplate.runtime.server.readiness import Readiness
-from bedplate.runtime.server.refused import Refused
+from bedplate.runtime.server.refused import Failed, Refused
 from bedplate.runtime.server.reply import Headers, Reply
 from bedplate.runtime.server.routing import ARM, Router
 from bedplate.runtime.server.runner import INLINE_BODY_BYTES, Runner
 from bedplate.runtime.server.visitors import Visitors, is_loopback
 
-# ASGI's own types: what a server hands an application is untyped by its specification.
-Scope = MutableMapping[str, object]
-Message = MutableMapping[str, object]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _RETRY = (b"retry-after", b"1")
 _OUTCOMES = {200: "ok", 408: "timeout", 499: "disconnected", 503: "shed", 504: "timeout", 500: "failed"}
-# Bodies still arriving may hold this many times the limit of one body, together.
-_ARRIVING_BODIES = 4
-
-
-class _Disconnected(Exception):
-    """The client went away; there is nobody to answer."""
-
-
-@dataclass(frozen=True)
-class _Failed(Exception):
-    """An answer that is not the client's fault: the status, what it is told, what is logged."""
-
-    status: int
-    message: str
-    reason: str | None = None
 
 
 class Asked:
@@ -90,7 +79,7 @@ class Front:
         self._pages = pages
         self._lanes: dict[Model, Lane | None] = {}
         self._in_flight = 0
-        self._arriving_bytes = 0
+        self._arrival = Arrival(config.limits)
         # What waits for others to be run with takes time: with batching nothing is answered at once.
         self.most_bytes_at_once = -1 if config.batching else min(config.limits.body_bytes, INLINE_BODY_BYTES)
 
@@ -156,7 +145,7 @@ class Front:
         try:
             model = self._chosen(asked, its.headers)
             body, form = whole()
-            answer = await self._answer(model, body, form, asked.request_id, _nothing_comes)
+            answer = await self._answer(model, body, form, asked.request_id, nothing_comes)
             found = reply.answered(answer, asked.extra)
         except asyncio.CancelledError:  # the client went away
             self._note(asked, None, 499)
@@ -188,10 +177,10 @@ class Front:
         try:
             model = self._chosen(asked, headers)
             form = head.form(headers)
-            body = await self._body(headers, receive)
+            body = await self._arrival.body(headers, receive)
             answer = await self._answer(model, body, form, asked.request_id, receive)
             found = reply.answered(answer, asked.extra)
-        except _Disconnected:
+        except Disconnected:
             self._note(asked, None, 499)
             return
         except Exception as error:  # noqa: BLE001 - the process' outermost place, see above
@@ -200,7 +189,7 @@ class Front:
         self._note(asked, answer, found.status)
 
     def _chosen(self, asked: Asked, headers: Mapping[bytes, bytes]) -> Model:
-        """The model that a request means, chosen once; raises Refused, or _Failed where it is not loaded."""
+        """The model that a request means, chosen once; raises Refused, or Failed where it is not loaded."""
         if not asked.chosen:
             if asked.version is None and (arm := self._router.choose(asked.name, headers)) is not None:
                 asked.version, asked.arm = arm.version, arm.name
@@ -209,7 +198,7 @@ class Front:
             asked.chosen = True
         model = self._readiness.models.get((asked.name, asked.version or ""))
         if model is None:
-            raise _Failed(503, "the model is not ready")
+            raise Failed(503, "the model is not ready")
         return model
 
     def found(self, name: str, version: str | None) -> tuple[str, str]:
@@ -227,7 +216,7 @@ class Front:
                 if error.status == 422:
                     log.write("error", "unanswerable", model=name, request=request_id, reason=str(error))
                 return reply.error(error.status, str(error), asked.extra)
-            case _Failed(status, message, reason):
+            case Failed(status, message, reason):
                 pass
             case MemoryError():
                 status, message, reason = 503, "out of memory", "out of memory"
@@ -260,14 +249,14 @@ class Front:
         self, model: Model, body: bytes | bytearray, form: Form, request_id: str, receive: Receive
     ) -> Answer:
         if self._in_flight >= self._limits.in_flight:
-            raise _Failed(503, "too many requests are in flight")
+            raise Failed(503, "too many requests are in flight")
         found = self._runner.begin(model, body, form, request_id)
         if isinstance(found, Answer):
             return found
         self._in_flight += 1
         self._metrics.in_flight(1)
         found.answer.add_done_callback(self._ended)
-        gone = asyncio.ensure_future(_gone(receive))
+        gone = asyncio.ensure_future(gone_from(receive))
         either: set[asyncio.Future[Answer] | asyncio.Future[None]] = {found.answer, gone}
         try:
             await asyncio.wait(either, timeout=self._request_s, return_when=asyncio.FIRST_COMPLETED)
@@ -284,8 +273,8 @@ class Front:
                 del found, either
         found.give_up()
         if gone.done():
-            raise _Disconnected
-        raise _Failed(504, "the model did not answer in time")
+            raise Disconnected
+        raise Failed(504, "the model did not answer in time")
 
     def _ended(self, answer: asyncio.Future[Answer]) -> None:
         """A run ended, which holds its place until then: whoever waited for it may have left long before."""
@@ -294,52 +283,11 @@ class Front:
         if not answer.cancelled():
             answer.exception()
 
-    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes | bytearray:
-        """The body, counted as it arrives; a declared length is believed only where it is too long."""
-        declared = headers.get(b"content-length", b"0")
-        too_long = f"the body is longer than {self._limits.body_bytes} bytes"
-        if declared.isdigit() and int(declared) > self._limits.body_bytes:
-            raise Refused(413, too_long)
-        message = await receive()
-        if message["type"] == "http.request" and not message["more_body"]:
-            if len(message["body"]) > self._limits.body_bytes:  # type: ignore[arg-type]
-                raise Refused(413, too_long)
-            return message["body"]  # type: ignore[return-value]
-        body = bytearray()
-        try:
-            while True:
-                if message["type"] != "http.request":
-                    raise _Disconnected
-                chunk: bytes = message["body"]  # type: ignore[assignment]
-                self._arriving_bytes += len(chunk)
-                body += chunk
-                if len(body) > self._limits.body_bytes:
-                    raise Refused(413, too_long)
-                if self._arriving_bytes > _ARRIVING_BODIES * self._limits.body_bytes:
-                    raise _Failed(503, "too many large requests are arriving")
-                if not message["more_body"]:
-                    return body
-                message = await receive()
-        finally:
-            self._arriving_bytes -= len(body)
-
 
 def _not_found(name: str, version: str | None, *, known: bool) -> str:
     if not known or version is None:
         return f"unknown model {name[:80]!r}"
     return f"unknown version {version[:80]!r} of model {name!r}"
-
-
-async def _gone(receive: Receive) -> None:
-    """Return when the client is gone."""
-    while (await receive())["type"] == "http.request":
-        continue
-
-
-async def _nothing_comes() -> Message:
-    """Of a client that says nothing more, and whose leaving is told in another way."""
-    nothing: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-    return await nothing
 
 
 async def _send(send: Send, told: Reply) -> None:

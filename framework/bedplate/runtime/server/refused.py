@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NoReturn
 
 
@@ -11,6 +12,15 @@ class Refused(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+@dataclass(frozen=True)
+class Failed(Exception):
+    """An answer that is not the client's fault: the status, what it is told, what is logged."""
+
+    status: int
+    message: str
+    reason: str | None = None
 
 
 def refuse(message: str) -> NoReturn:
