@@ -28,8 +28,15 @@ def python(name: str) -> Path:
             )
             install = ["pip", "install", "--quiet", "--python", str(made / "bin" / "python")]
             subprocess.run([*uv, *install, "--require-hashes", "-r", str(lock)], check=True)
-            made.rename(folder)
-        except BaseException:
+            _become(made, folder)
+        finally:
             shutil.rmtree(made, ignore_errors=True)
-            raise
     return folder / "bin" / "python"
+
+
+def _become(made: Path, folder: Path) -> None:
+    try:
+        made.rename(folder)
+    except OSError:
+        if not folder.exists():  # else another process made it at the same time
+            raise
