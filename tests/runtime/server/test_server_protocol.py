@@ -354,3 +354,16 @@ def test_metrics_have_an_edge_at_the_slo_and_known_labels_only(shared: Server) -
     )
     assert "made-up" not in page
     assert "bedplate_in_flight 0.0" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/v2/models/none", "unknown model 'none'"),
+        ("/v2/models/none/ready", "unknown model 'none'"),
+        ("/v2/models/classifier/versions/9", "unknown version '9' of model 'classifier'"),
+        ("/v2/modells", "there is nothing at this path"),
+    ],
+)
+def test_what_is_not_there_is_named(shared: Server, path: str, text: str) -> None:
+    assert error_of(shared.client.get(path), 404) == text

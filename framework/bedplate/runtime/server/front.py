@@ -205,7 +205,7 @@ class Front:
         """The model and version that a path means; raises Refused."""
         pair = self._readiness.find(name, version)
         if pair is None:
-            raise Refused(404, _not_found(name, version, known=bool(self._readiness.versions(name))))
+            raise Refused(404, self._readiness.unknown(name, version))
         return pair
 
     def _failure(self, asked: Asked, error: Exception) -> Reply:
@@ -282,12 +282,6 @@ class Front:
         self._metrics.in_flight(-1)
         if not answer.cancelled():
             answer.exception()
-
-
-def _not_found(name: str, version: str | None, *, known: bool) -> str:
-    if not known or version is None:
-        return f"unknown model {name[:80]!r}"
-    return f"unknown version {version[:80]!r} of model {name!r}"
 
 
 async def _send(send: Send, told: Reply) -> None:

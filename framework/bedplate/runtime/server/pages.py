@@ -19,6 +19,10 @@ from bedplate.runtime.server.readiness import Readiness
 from bedplate.version import __version__
 
 _PLATFORM = "onnxruntime_onnx"
+_WORDS = {
+    "Not Found": "there is nothing at this path",
+    "Method Not Allowed": "this path does not take that method",
+}
 EXTENSIONS = ("binary_tensor_data",)
 
 
@@ -46,8 +50,7 @@ def application(config: Config, readiness: Readiness, counted: metrics.Metrics) 
 async def _as_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    words = {404: "there is nothing at this path", 405: "this path does not take that method"}
-    text = words.get(error.status_code, str(error.detail))
+    text = _WORDS.get(error.detail, error.detail)
     return JSONResponse({"error": text}, status_code=error.status_code, headers=error.headers)
 
 
@@ -87,9 +90,10 @@ class _Pages:
         return _probe(body if good else {**body, "error": "the model is not ready"}, good)
 
     def _meant(self, request: Request) -> tuple[str, str]:
-        pair = self._readiness.find(request.path_params["name"], request.path_params.get("version"))
+        name, version = request.path_params["name"], request.path_params.get("version")
+        pair = self._readiness.find(name, version)
         if pair is None:
-            raise HTTPException(404)
+            raise HTTPException(404, self._readiness.unknown(name, version))
         return pair
 
     async def metrics(self, _: Request) -> Response:

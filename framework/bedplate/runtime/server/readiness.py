@@ -36,6 +36,12 @@ class Readiness:
         pair = (name, version if version is not None else self._latest.get(name, ""))
         return pair if pair in self._known else None
 
+    def unknown(self, name: str, version: str | None) -> str:
+        """What a client is told that means none of them."""
+        if version is None or not self.versions(name):
+            return f"unknown model {name[:80]!r}"
+        return f"unknown version {version[:80]!r} of model {name!r}"
+
     def versions(self, name: str) -> list[str]:
         return [version for known, version in self._known if known == name]
 
