@@ -66,6 +66,7 @@ class Served:
     url: str
     asked: Asked
     pid: int
+    is_master: bool = False  # whose workers answer
     loads: list[Load] = field(default_factory=list)
 
     def processes(self) -> list[psutil.Process]:
@@ -73,7 +74,9 @@ class Served:
         return [first, *first.children(recursive=True)]
 
     def on(self, cores: Sequence[int]) -> None:
-        for process in self.processes():
+        """Keep what answers on these cores; what a master starts beside its workers stays free to run anywhere."""
+        first, *others = self.processes()
+        for process in others if self.is_master else [first, *others]:
             for thread in process.threads():
                 os.sched_setaffinity(thread.id, cores)
 
@@ -257,7 +260,7 @@ def bedplate(
             subprocess.run(project.bedplate("status", "--json"), capture_output=True, check=True).stdout
         )
         (service,) = told["services"]
-        yield Served(name, f"{service['url']}/v2/models/net/infer", bodies["one"], service["pid"])
+        yield Served(name, f"{service['url']}/v2/models/net/infer", bodies["one"], service["pid"], True)
     finally:
         project.run("destroy", "--yes")
 

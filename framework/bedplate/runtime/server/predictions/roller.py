@@ -23,7 +23,7 @@ from bedplate.runtime.server.lifeline import die_with
 if TYPE_CHECKING:
     from bedplate.runtime.server.predictions.places import Place
 
-_NICE = 5
+_NICE = 10
 _BATCH_BYTES = 64 * 2**20
 
 
