@@ -85,11 +85,11 @@ of the whole command, its start included. To *validate* for a cluster is to comp
 policies; a validator of schemas reads no model and knows no reference. A service costs the same however many there
 are: *what 450 more services cost* beside the 450 before them.
 
-What answers has one core of two and wrk the other, 16 connections, one server at a time; what rolls our log may run on
-either. The model is 20 float32 -> 64 -> 32 -> 1. *bare* is an ASGI application on Uvicorn that parses, runs and answers,
-and checks nothing: what these parts allow, called in the plain way. Ours is as `bedplate up` starts it, with validation,
-metrics and the prediction log of every request. A server's memory is that of all its processes (PSS), right after the
-load. Two workers share both cores with wrk.
+What answers has one core of two and wrk the other, 16 connections, one server at a time; what rolls our log may run
+on either. The model is 20 float32 -> 64 -> 32 -> 1. *bare* is an ASGI application on Uvicorn that parses, runs and
+answers, and checks nothing: what these parts allow, called in the plain way. Ours is as `bedplate up` starts it, with
+validation, metrics and the prediction log of every request. A server's memory is that of all its processes (PSS), right
+after the load. Two workers share both cores with wrk.
 
 A *record* is what an `up` leaves beside the state after a whole success; while it holds, nothing has to be
 asked of the engine.

@@ -313,7 +313,7 @@ def test_the_roller_gives_way_to_the_workers(logged: Serve) -> None:
         server.infer("classifier", row())
         with suppress(ProcessLookupError):
             mine = os.getpriority(os.PRIO_PROCESS, server.workers()[0])
-            return os.getpriority(os.PRIO_PROCESS, roller(server)) == mine + 5
+            return os.getpriority(os.PRIO_PROCESS, roller(server)) == mine + 10
         return False
 
     until(kindly)
