@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import Comparison
-from benchmarks.serving import Asked, bedplate, need, write_model
+from benchmarks.serving import Asked, bedplate, in_turn, need, write_model
 
 WIDTHS = (1024, 2048, 2048, 1)
 
@@ -26,12 +26,7 @@ def batching(folder: Path, pairs: int) -> Iterator[Comparison]:
             running.enter_context(bedplate(model, folder / name, bodies, f"bedplate, {name}", **told))
             for name, told in (("batching", {"batching": {}}), ("alone", {}))
         ]
-        for server in servers:
-            server.on([0])
-            server.load(seconds=2)
-        for _ in range(pairs):
-            for server in servers:
-                server.loads.append(server.load())
+        in_turn(servers, pairs)
         both = zip(*(server.loads for server in servers), strict=True)
         per_s = tuple((batched.per_s, alone.per_s) for batched, alone in both)
     yield Comparison(

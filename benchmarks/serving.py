@@ -27,6 +27,7 @@ import yaml
 from benchmarks.measure import Comparison, Peak
 from benchmarks.peers import environments
 from benchmarks.project import Measured
+from tests.ports import free_port
 
 HERE = Path(__file__).parent
 SECONDS = 4
@@ -124,12 +125,7 @@ def serving(folder: Path, pairs: int) -> Iterator[Comparison | Peak]:
         ours = running.enter_context(bedplate(model, folder / "logged", bodies, prediction_log={}))
         quiet = running.enter_context(bedplate(model, folder / "quiet", bodies, "bedplate, no log"))
         everyone = [ours, quiet, *servers]
-        for server in everyone:
-            server.on([0])
-            server.load(seconds=2)
-        for _ in range(pairs):
-            for server in everyone:
-                server.loads.append(server.load())
+        in_turn(everyone, pairs)
         yield from _beside(ours, quiet, servers)
         yield _binary(ours, bodies, pairs)
         yield Peak(
@@ -140,6 +136,16 @@ def serving(folder: Path, pairs: int) -> Iterator[Comparison | Peak]:
             limited_by="FastAPI tutorial",
         )
     yield _workers(model, folder, bodies, pairs)
+
+
+def in_turn(servers: Sequence[Served], times: int) -> None:
+    """Ask all of them, one after the other and that several times, each on one core and warm."""
+    for server in servers:
+        server.on([0])
+        server.load(seconds=2)
+    for _ in range(times):
+        for server in servers:
+            server.loads.append(server.load())
 
 
 def _beside(ours: Served, quiet: Served, others: Sequence[Served]) -> Iterator[Comparison]:
@@ -329,13 +335,6 @@ def _await(condition: Callable[[], bool], what: str) -> None:
         if time.monotonic() > deadline:
             raise RuntimeError(f"not within {WITHIN_S} s: {what}")
         time.sleep(0.1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def need(*commands: str) -> None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bedplate.graph import Json, SecretRef
+from bedplate.graph import Json, SecretRef, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +199,16 @@ class Service:
     def drain_s(self, least: int) -> int:
         """How long a server that ends may take for what it has: as long as a request may, `least` at the least."""
         return max(least, math.ceil(self.timeout_s or 0))
+
+    def timeouts(self, least_drain_s: int, stop_s: int) -> dict[str, Value]:
+        """What its server is told: seconds until it must be ready, have drained, and `stop_s` later have stopped."""
+        drain_s = self.drain_s(least_drain_s)
+        found: dict[str, Value] = {
+            "ready_s": self.probes.startup_s,
+            "drain_s": drain_s,
+            "stop_s": drain_s + stop_s,
+        }
+        return found if self.timeout_s is None else {**found, "request_s": self.timeout_s}
 
 
 Workload = Artifact | Service

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.project import multiplier
+from tests.ports import free_port
 
 NAME = "flights-delay"
 FACTORS = (2.0, 5.0)  # of versions 1 and 2
@@ -51,12 +51,6 @@ class Registry:
         )
         with urllib.request.urlopen(request, timeout=30) as response:
             assert response.status == 200
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from bedplate.cli import run
 from bedplate.cli.project import open_project
 from bedplate.lockfile import Pin, parse
 from tests.e2e.project import UserProject, multiplier
-from tests.engine.mlflow_registry import EMPTY, FACTORS, NAME, Registry, free_port, serving
+from tests.engine.mlflow_registry import EMPTY, FACTORS, NAME, Registry, serving
+from tests.ports import free_port
 
 # The client's own, of itself and of what it is made of.
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bedplate.engine.install import cache_folder
-from tests.runtime.server.served import free_port
+from tests.ports import free_port
 
 WITHIN_S = 30
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.runtime.server.served import free_port
+from tests.ports import free_port
 
 
 class Answers(BaseHTTPRequestHandler):

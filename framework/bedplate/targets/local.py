@@ -111,7 +111,7 @@ def _service(service: Service, environment: Environment) -> Lowered:
         "models": tuple(_served(model) for model in service.models if isinstance(model, ServedModel)),
         "replicas": service.replicas or REPLICAS,
         "threads": max(1, int(service.resources.cpu_limit or 1)),
-        "timeouts": _timeouts(service),
+        "timeouts": service.timeouts(DRAIN_S, STOP_S),
         "state": "running",
     }
     if service.resources.memory_limit is not None:
@@ -138,16 +138,6 @@ def _service(service: Service, environment: Environment) -> Lowered:
         {service.address: {"url": Ref(resource.name, "url")}},
         {resource.name: service.address},
     )
-
-
-def _timeouts(service: Service) -> dict[str, Value]:
-    drain_s = service.drain_s(DRAIN_S)
-    found: dict[str, Value] = {
-        "ready_s": service.probes.startup_s,
-        "drain_s": drain_s,
-        "stop_s": drain_s + STOP_S,
-    }
-    return found if service.timeout_s is None else {**found, "request_s": service.timeout_s}
 
 
 def _prediction_log(told: PredictionLog) -> dict[str, Value]:

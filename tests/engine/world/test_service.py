@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,10 @@ from bedplate.graph import Json
 from bedplate.local_ports import FIRST, LAST
 from bedplate.runtime.server.predictions import reading
 from tests.engine.world.lab import Lab, model_bytes
+from tests.ports import free_port
 from tests.runtime.server.test_server_tls import certificate
 
 BAD = b"bad: no ONNX model"
-
-
-def free_port() -> int:
-    """A port that nobody has, outside those that are given out."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def serving(lab: Lab, **changes: Any) -> dict[str, Any]:

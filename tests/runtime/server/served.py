@@ -16,6 +16,7 @@ import httpx
 import psutil
 
 from bedplate.runtime.server import control
+from tests.ports import free_port
 from tests.runtime.server.served_models import Written
 
 T = TypeVar("T")
@@ -32,13 +33,6 @@ def until(found: Callable[[], T], within_s: float = WITHIN_S) -> T:
             return value
         assert time.monotonic() < deadline, f"not within {within_s} s; last was {value!r}"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def entry(name: str, written: Written, version: str = "1") -> dict[str, str]:

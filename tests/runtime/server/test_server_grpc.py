@@ -23,7 +23,8 @@ from tritonclient.grpc import (
 
 from bedplate.runtime.server import auth
 from bedplate.runtime.server.rpc import messages
-from tests.runtime.server.served import WITHIN_S, Server, entry, free_port, until
+from tests.ports import free_port
+from tests.runtime.server.served import WITHIN_S, Server, entry, until
 from tests.runtime.server.served_models import Written
 from tests.runtime.server.test_server_tls import certificate
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from benchmarks.peers import environments
-from tests.runtime.server.served import Server, free_port
+from tests.ports import free_port
+from tests.runtime.server.served import Server
 
 ONE = {"total": [10.0], "label": [3]}
 

@@ -18,11 +18,11 @@ import httpx
 import psutil
 import pytest
 
+from tests.ports import free_port
 from tests.runtime.server.served import (
     WITHIN_S,
     Server,
     entry,
-    free_port,
     post,
     read_answer,
     row,

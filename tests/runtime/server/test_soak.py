@@ -84,24 +84,23 @@ def outputs(body: bytes) -> dict[str, object]:
 
 
 async def small(client: Client) -> str:
-    numbers = [client.random.randint(-9, 9) for _ in range(4)]
-    await client.send(infer("classifier", row(*numbers)))
-    status, body = await client.answer()
-    if status in BUSY:
-        return "busy"
-    assert (status, outputs(body)["total"]) == (200, [sum(numbers)])
-    return "small"
+    return await summed(client, "small", lambda body: body)
 
 
 async def packed(client: Client) -> str:
+    return await summed(client, "packed", gzip.compress, "Content-Encoding: gzip")
+
+
+async def summed(client: Client, kind: str, form: Callable[[bytes], bytes], *extra: str) -> str:
+    """A row of numbers, whose total is known."""
     numbers = [client.random.randint(-9, 9) for _ in range(4)]
-    text = gzip.compress(json.dumps({"inputs": [row(*numbers)]}).encode())
-    await client.send(post("/v2/models/classifier/infer", text, "Content-Encoding: gzip"))
-    status, body = await client.answer()
+    body = form(json.dumps({"inputs": [row(*numbers)]}).encode())
+    await client.send(post("/v2/models/classifier/infer", body, *extra))
+    status, answer = await client.answer()
     if status in BUSY:
         return "busy"
-    assert (status, outputs(body)["total"]) == (200, [sum(numbers)])
-    return "packed"
+    assert (status, outputs(answer)["total"]) == (200, [sum(numbers)])
+    return kind
 
 
 async def large(client: Client) -> str:

@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 
 from bedplate.runtime.server.arrival import Receive, Scope, Send
 from bedplate.runtime.server.front import Asked
-from bedplate.runtime.server.head import Head
+from bedplate.runtime.server.head import Head, target
 from bedplate.runtime.server.reply import Reply
 
 _HEAD_S = 10.0  # a request's head must arrive within this time
@@ -76,10 +76,8 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._body_since = 0.0
         self._refused_since = 0.0
-        self._left_bytes, self._taken_at = (
-            0,
-            self.loop.time(),
-        )  # of what was written, and when that last changed
+        self._left_bytes = 0  # of what was written
+        self._taken_at = self._quiet_since  # when that last changed
         self._within = False  # a request: its first byte has come, and its last has not
         self._came = b""  # what a request began with
         self._held: list[bytes] | None = None  # the body so far of a request that Uvicorn knows nothing of
@@ -162,7 +160,7 @@ class Connection(HttpToolsProtocol):
                 super().on_body(part)
 
     def _answer_at_once(self, body: bytes) -> bool:
-        its = Head(self.url, dict(self.headers))
+        its = Head(target(self.url), dict(self.headers))
         keeps = self.parser.should_keep_alive()
         if not self._reply(its, body, keeps):
             return False

@@ -23,7 +23,7 @@ from bedplate.runtime.server.arrival import (
     nothing_comes,
 )
 from bedplate.runtime.server.config import Config
-from bedplate.runtime.server.head import Form, Head
+from bedplate.runtime.server.head import Form, Head, Target
 from bedplate.runtime.server.infer import Answer
 from bedplate.runtime.server.lane import Lane
 from bedplate.runtime.server.metrics import UNKNOWN, Metrics
@@ -37,6 +37,8 @@ from bedplate.runtime.server.runner import INLINE_BODY_BYTES, Runner
 from bedplate.runtime.server.visitors import Visitors, is_loopback
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+# Gives a request's body, and how it came; may raise Refused.
+Whole = Callable[[], Awaitable[tuple[bytes | bytearray, Form]]]
 
 _RETRY = (b"retry-after", b"1")
 _OUTCOMES = {200: "ok", 408: "timeout", 499: "disconnected", 503: "shed", 504: "timeout", 500: "failed"}
@@ -47,7 +49,7 @@ class Asked:
 
     __slots__ = ("arm", "began", "chosen", "extra", "name", "request_id", "version")
 
-    def __init__(self, target: tuple[str, str | None], request_id: str) -> None:
+    def __init__(self, target: Target, request_id: str) -> None:
         self.began = time.perf_counter()
         self.name, self.version = target
         self.request_id = request_id
@@ -115,7 +117,7 @@ class Front:
         if scope["type"] != "http":
             return
         headers: Mapping[bytes, bytes] = dict(scope["headers"])  # type: ignore[call-overload]
-        its = Head(scope["raw_path"], headers)  # type: ignore[arg-type]
+        its = Head(head.target(scope["raw_path"]), headers)  # type: ignore[arg-type]
         barred = None if scope["path"] in auth.OPEN_PATHS else self.barred(headers)
         if barred is not None:
             await _send(send, barred)
@@ -136,22 +138,17 @@ class Front:
             return reply.error(401, message, ((b"www-authenticate", b"Bearer"),))
         return None
 
-    async def ask(self, its: Head, whole: Callable[[], tuple[bytes, Form]]) -> tuple[Reply, Answer | None]:
-        """Answer a request that came in another envelope, whose body `whole` gives; it may raise Refused.
+    async def ask(self, its: Head, whole: Whole) -> tuple[Reply, Answer | None]:
+        """Answer a request that came in another envelope.
 
         Without an answer the reply is an error.
         """
-        asked, answer = Asked(its.target or ("", None), its.request_id), None
+        asked = Asked(its.target or ("", None), its.request_id)
         try:
-            model = self._chosen(asked, its.headers)
-            body, form = whole()
-            answer = await self._answer(model, body, form, asked.request_id, nothing_comes)
-            found = reply.answered(answer, asked.extra)
+            found, answer = await self._asked(asked, its.headers, whole, nothing_comes)
         except asyncio.CancelledError:  # the client went away
             self._note(asked, None, 499)
             raise
-        except Exception as error:  # noqa: BLE001 - the process' outermost place, see above
-            found = self._failure(asked, error)
         self._note(asked, answer, found.status)
         return found, answer
 
@@ -173,20 +170,32 @@ class Front:
     async def _infer(
         self, asked: Asked, headers: Mapping[bytes, bytes], receive: Receive, send: Send
     ) -> None:
-        answer = None
+        async def arriving() -> tuple[bytes | bytearray, Form]:
+            form = head.form(headers)  # which may refuse it, before its body is waited for
+            return await self._arrival.body(headers, receive), form
+
         try:
-            model = self._chosen(asked, headers)
-            form = head.form(headers)
-            body = await self._arrival.body(headers, receive)
-            answer = await self._answer(model, body, form, asked.request_id, receive)
-            found = reply.answered(answer, asked.extra)
+            found, answer = await self._asked(asked, headers, arriving, receive)
         except Disconnected:
             self._note(asked, None, 499)
             return
-        except Exception as error:  # noqa: BLE001 - the process' outermost place, see above
-            found = self._failure(asked, error)
         await _send(send, found)
         self._note(asked, answer, found.status)
+
+    async def _asked(
+        self, asked: Asked, headers: Mapping[bytes, bytes], whole: Whole, receive: Receive
+    ) -> tuple[Reply, Answer | None]:
+        """What a request is told, and the answer in it if there is one; raises Disconnected."""
+        answer = None
+        try:
+            model = self._chosen(asked, headers)
+            body, form = await whole()
+            answer = await self._answer(model, body, form, asked.request_id, receive)
+            return reply.answered(answer, asked.extra), answer
+        except Disconnected:
+            raise
+        except Exception as error:  # noqa: BLE001 - the process' outermost place, see above
+            return self._failure(asked, error), answer
 
     def _chosen(self, asked: Asked, headers: Mapping[bytes, bytes]) -> Model:
         """The model that a request means, chosen once; raises Refused, or Failed where it is not loaded."""

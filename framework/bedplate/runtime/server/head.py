@@ -30,25 +30,19 @@ class Form:
 
 
 _PLAIN = Form()
+Target = tuple[str, str | None]  # a model's name, and its version where that is said
 
 
 class Head:
-    """What a request's path and headers say. They are often the very bytes of the one before: it is kept, then."""
+    """What a request is for, and what its headers say. They are often the very bytes of the one before: it is kept."""
 
     __slots__ = ("given_id", "headers", "is_plain", "target")
 
-    def __init__(self, path: bytes, headers: Mapping[bytes, bytes]) -> None:
+    def __init__(self, target: Target | None, headers: Mapping[bytes, bytes]) -> None:
         self.headers = headers
-        self.target = target(path)
+        self.target = target
         self.is_plain = _is_plain(headers)
         self.given_id = _given_id(headers)
-
-    @classmethod
-    def called(cls, name: str, version: str | None, headers: Mapping[bytes, bytes]) -> Head:
-        """Of a request that names its model without a path."""
-        made = cls(b"", headers)
-        made.target = name, version
-        return made
 
     @property
     def request_id(self) -> str:
@@ -56,7 +50,7 @@ class Head:
         return self.given_id or _new_id()
 
 
-def target(path: bytes) -> tuple[str, str | None] | None:
+def target(path: bytes) -> Target | None:
     """The model and version of an inference path; split before unquoting, so %2f stays in a name."""
     if not path.endswith(b"/infer"):
         return None

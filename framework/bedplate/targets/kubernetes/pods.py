@@ -20,7 +20,7 @@ METRICS = "/metrics"
 USER = 10001
 CPU_REQUEST, CPU_LIMIT = 1.0, 2.0
 MEMORY_REQUEST, MEMORY_LIMIT = 2 * 2**30, 4 * 2**30
-DRAIN_S, GRACE_S = 20, 25  # and for what ends a pod beyond that
+DRAIN_S, STOP_S, GRACE_S = 20, 10, 25  # for stopping, and for what ends a pod, beyond that
 # What bedplate's own image begins with, wherever it runs.
 COMMAND = ("python", "-m", "bedplate.runtime.server")
 CONTROL = "/tmp/control.sock"  # noqa: S108 - of the pod
@@ -178,7 +178,7 @@ def config(service: Service) -> str:
         ],
         "workers": max(1, int(_cpu(service)[1])),
         "memory_bytes": _memory(service)[1],
-        "timeouts": _timeouts(service),
+        "timeouts": service.timeouts(DRAIN_S, STOP_S),
     }
     if service.slo.p95_s is not None:
         told["slo_p95_s"] = service.slo.p95_s
@@ -191,16 +191,6 @@ def config(service: Service) -> str:
     text = json.dumps(told, sort_keys=True)
     generation = hashlib.sha256(text.encode()).hexdigest()[:16]
     return json.dumps({**told, "generation": generation}, sort_keys=True)
-
-
-def _timeouts(service: Service) -> dict[str, object]:
-    drain_s = service.drain_s(DRAIN_S)
-    found: dict[str, object] = {
-        "ready_s": service.probes.startup_s,
-        "drain_s": drain_s,
-        "stop_s": drain_s + 10,
-    }
-    return found if service.timeout_s is None else {**found, "request_s": service.timeout_s}
 
 
 def _resources(service: Service) -> dict[str, Value]:

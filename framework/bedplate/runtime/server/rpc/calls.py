@@ -7,7 +7,6 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from operator import methodcaller
 from typing import Any
 
@@ -18,7 +17,7 @@ from google.protobuf.message import Message
 from bedplate.runtime.server import pages
 from bedplate.runtime.server.config import Config, Tls
 from bedplate.runtime.server.front import Front
-from bedplate.runtime.server.head import Head
+from bedplate.runtime.server.head import Form, Head
 from bedplate.runtime.server.readiness import Readiness
 from bedplate.runtime.server.refused import Refused
 from bedplate.runtime.server.reply import Reply
@@ -129,13 +128,16 @@ class Calls:
 
     async def _infer(self, request: Inference, context: Context) -> Message:
         await self._let_in(context)
-        its = Head.called(request.model_name, request.model_version or None, _headers(context))
-        found, answer = await self._front.ask(its, partial(translation.body, request))
-        for name, value in found.headers:
-            if name.startswith(b"x-"):
-                context.set_trailing_metadata(
-                    (*(context.trailing_metadata() or ()), (name.decode(), value.decode("latin-1")))
-                )
+        its = Head((request.model_name, request.model_version or None), _headers(context))
+
+        async def whole() -> tuple[bytes, Form]:
+            return translation.body(request)
+
+        found, answer = await self._front.ask(its, whole)
+        told = [
+            (name.decode(), value.decode("latin-1")) for name, value in found.headers if name[:2] == b"x-"
+        ]
+        context.set_trailing_metadata(tuple(told))
         if answer is None:
             await _fail(context, found)
             raise AssertionError("abort raises")
