@@ -163,6 +163,30 @@ def test_it_takes_what_it_is_for(loaded: Mapping[str, Model], name: str) -> None
         assert short.answer("a", read.bound.run()) is not None
 
 
+@pytest.mark.parametrize("rows", [256, 257])
+def test_it_takes_a_thousand_elements(loaded: Mapping[str, Model], rows: int) -> None:
+    its, short = loaded["classifier"], Lane(loaded["classifier"], LIMITS)
+    data = np.random.default_rng(rows).standard_normal(rows * 4).tolist()
+    told = {"name": "x", "shape": [rows, 4], "datatype": "FP32", "data": data}
+    text = json.dumps({"inputs": [told]}).encode()
+    read = short.read(text)
+    if rows > 256:
+        assert read is None
+        return
+    assert read is not None
+    expected = infer.read(text, its, LIMITS)
+    right = its.run(expected.feeds, [output.name for output in its.outputs])
+    assert short.answer("a1", read.bound.run()) == infer.answer(its, expected, "a1", right).body
+
+
+def test_a_long_body_is_read_once_and_by_the_long_way(loaded: Mapping[str, Model]) -> None:
+    short = Lane(loaded["classifier"], LIMITS)
+    told = {"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}
+    text = json.dumps({"inputs": [told]}).encode()
+    assert short.read(text) is not None
+    assert short.read(text + b" " * 2**15) is None
+
+
 @pytest.mark.parametrize("name", WITHOUT)
 def test_others_have_none(loaded: Mapping[str, Model], name: str) -> None:
     assert lane.lane(loaded[name], LIMITS) is None

@@ -96,10 +96,11 @@ class Front:
         asked, answer = Asked(target, its.request_id), None
         try:
             model = self._chosen(asked, headers)
-            if its.is_plain and (along := self._lane(model)) is not None:
-                answer = self._runner.along(along, body, asked.request_id)
+            form = its.form
+            if form.is_plain and (along := self._lane(model)) is not None:
+                answer = self._runner.along(along, body, form, asked.request_id)
             if answer is None:
-                answer = self._runner.at_once(model, body, head.form(headers), asked.request_id)
+                answer = self._runner.at_once(model, body, form, asked.request_id)
             if answer is None:
                 return asked
             found = reply.answered(answer, asked.extra)
@@ -127,7 +128,7 @@ class Front:
             await _send(send, reply.error(405, "inference is a POST", ((b"allow", b"POST"),)))
         else:
             asked: Asked | None = scope["state"].get("asked")  # type: ignore[attr-defined]
-            await self._infer(asked or Asked(its.target, its.request_id), headers, receive, send)
+            await self._infer(asked or Asked(its.target, its.request_id), its, receive, send)
 
     def barred(self, headers: Mapping[bytes, bytes]) -> Reply | None:
         """Why a request is not let in; None where it is."""
@@ -167,15 +168,13 @@ class Front:
             if not started:
                 await _send(send, reply.error(500, "internal error"))
 
-    async def _infer(
-        self, asked: Asked, headers: Mapping[bytes, bytes], receive: Receive, send: Send
-    ) -> None:
+    async def _infer(self, asked: Asked, its: Head, receive: Receive, send: Send) -> None:
         async def arriving() -> tuple[bytes | bytearray, Form]:
-            form = head.form(headers)  # which may refuse it, before its body is waited for
-            return await self._arrival.body(headers, receive), form
+            form = its.form  # which may refuse it, before its body is waited for
+            return await self._arrival.body(its.headers, receive), form
 
         try:
-            found, answer = await self._asked(asked, headers, arriving, receive)
+            found, answer = await self._asked(asked, its.headers, arriving, receive)
         except Disconnected:
             self._note(asked, None, 499)
             return

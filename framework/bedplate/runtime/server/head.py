@@ -11,7 +11,6 @@ from bedplate.runtime.server import compression
 from bedplate.runtime.server.refused import Refused, refuse
 
 JSON_LENGTH = b"inference-header-content-length"
-_FORMED = frozenset({JSON_LENGTH, b"content-encoding"})
 _LONGEST_ID = 128
 _LONGEST_NUMBER = 15
 _IDS = 256  # that are made at once
@@ -28,6 +27,11 @@ class Form:
     encoding: str | None = None
     accepted: str | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the body is JSON and nothing else."""
+        return self.json_bytes is None and self.encoding is None
+
 
 _PLAIN = Form()
 Target = tuple[str, str | None]  # a model's name, and its version where that is said
@@ -36,13 +40,20 @@ Target = tuple[str, str | None]  # a model's name, and its version where that is
 class Head:
     """What a request is for, and what its headers say. They are often the very bytes of the one before: it is kept."""
 
-    __slots__ = ("given_id", "headers", "is_plain", "target")
+    __slots__ = ("_form", "given_id", "headers", "target")
 
     def __init__(self, target: Target | None, headers: Mapping[bytes, bytes]) -> None:
         self.headers = headers
         self.target = target
-        self.is_plain = _is_plain(headers)
         self.given_id = _given_id(headers)
+        self._form: Form | None = None
+
+    @property
+    def form(self) -> Form:
+        """How the body comes, and how the answer may go; raises Refused for what is not taken."""
+        if self._form is None:
+            self._form = _form(self.headers)
+        return self._form
 
     @property
     def request_id(self) -> str:
@@ -62,14 +73,7 @@ def target(path: bytes) -> Target | None:
     return None
 
 
-def _is_plain(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether the body is JSON and nothing else, and the answer may be so too."""
-    kind = headers.get(b"content-type", b"application/json")
-    return kind == b"application/json" and _FORMED.isdisjoint(headers)
-
-
-def form(headers: Mapping[bytes, bytes]) -> Form:
-    """What the headers say of the body; raises Refused for what is not taken."""
+def _form(headers: Mapping[bytes, bytes]) -> Form:
     kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
     announced = headers.get(JSON_LENGTH)
     if kind != b"application/json" and (announced is None or kind != b"application/octet-stream"):

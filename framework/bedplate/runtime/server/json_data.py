@@ -67,7 +67,7 @@ def _finite(array: Array) -> bool:
 
 def written(array: Array, tensor: Tensor) -> object:
     """An output's `data`, flat, as orjson writes it; raises Refused where JSON cannot say it."""
-    if tensor.datatype in _FLOATS and not _all_finite(array):
+    if tensor.datatype in _FLOATS and not all_finite(array):
         raise Refused(
             422,
             f"output '{tensor.name}' holds NaN or an infinity, which JSON cannot carry; ask for it as binary data",
@@ -79,7 +79,8 @@ def written(array: Array, tensor: Tensor) -> object:
     return array.reshape(-1)
 
 
-def _all_finite(array: Array) -> bool:
+def all_finite(array: Array) -> bool:
+    """Whether JSON has a form for all of its numbers."""
     if array.size > _FEW:
         return bool(np.isfinite(array).all())
     return all(map(math.isfinite, array.reshape(-1).tolist()))

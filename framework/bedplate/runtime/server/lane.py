@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
-from bedplate.runtime.server import compression, infer, json_data
+from bedplate.runtime.server import infer, json_data
 from bedplate.runtime.server.bound import Bound
 from bedplate.runtime.server.config import Limits
 from bedplate.runtime.server.infer import Request
@@ -23,7 +23,8 @@ _NUMBERS = frozenset({"FP32", "FP64"}) | {
     f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)
 }
 _SHAPES = 64  # that are kept
-_FEW = 256  # elements: for more, what is worked out beforehand is a small part
+_FEW = 1024  # elements: for more, what is worked out beforehand is a small part
+_FEW_BYTES = 32 * _FEW  # of a body that may hold so many: a longer one is read once, by infer
 
 
 class Read(NamedTuple):
@@ -61,6 +62,8 @@ class Lane:
         self._shaped: dict[str, _Shaped] = {}
 
     def read(self, body: bytes) -> Read | None:
+        if len(body) > _FEW_BYTES:
+            return None
         try:
             tree = orjson.loads(body)
             (entry,) = tree["inputs"]
@@ -116,11 +119,10 @@ class Lane:
         self._said["id"] = identity
         for output, array in zip(self._outputs, arrays, strict=True):
             flat = array.reshape(-1)
-            if len(flat) > _FEW or not all(map(math.isfinite, flat.tolist())):
+            if not json_data.all_finite(flat):
                 return None
             output["shape"], output["data"] = array.shape, flat
-        text = orjson.dumps(self._said, option=orjson.OPT_SERIALIZE_NUMPY)
-        return text if len(text) < compression.WORTH_BYTES else None
+        return orjson.dumps(self._said, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def lane(model: Model, limits: Limits) -> Lane | None:

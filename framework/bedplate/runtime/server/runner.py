@@ -52,14 +52,14 @@ class Runner:
             return None
         return _run(model, request, form, identity)
 
-    def along(self, lane: Lane, body: bytes, identity: str) -> Answer | None:
+    def along(self, lane: Lane, body: bytes, form: Form, identity: str) -> Answer | None:
         """The answer to a request that the lane takes, None for others; raises what Model.run raises."""
         read = lane.read(body)
         if read is None or lane.model.expected_s(read.request.feeds, read.elements) > _INLINE_S:
             return None
         arrays = read.bound.run()
         text = lane.answer(read.request.id if read.request.id is not None else identity, arrays)
-        return None if text is None else Answer(text, read.request, arrays)
+        return None if text is None else _packed(Answer(text, read.request, arrays), form)
 
     def begin(self, model: Model, body: bytes | bytearray, form: Form, identity: str) -> Answer | Work:
         """The answer to one request, or the work on it; both raise Refused, or what Model.run raises."""
@@ -96,6 +96,11 @@ def _answered(
     model: Model, request: infer.Request, form: Form, identity: str, arrays: Sequence[Array]
 ) -> Answer:
     answer = infer.answer(model, request, request.id if request.id is not None else identity, arrays)
+    return _packed(answer, form)
+
+
+def _packed(answer: Answer, form: Form) -> Answer:
+    """The answer, compressed where the client takes that and it is worth it."""
     if form.accepted is None or len(answer.body) < compression.WORTH_BYTES:
         return answer
     return answer._replace(body=compression.compress(answer.body, form.accepted), encoding=form.accepted)
