@@ -55,7 +55,7 @@ lock: .venv/bin/uv ## write requirements/ anew from pyproject.toml, keeping what
 		--output-file requirements/dev.lock pyproject.toml
 	@mkdir -p requirements/server
 	@for version in 3.11 3.12 3.13; do \
-		$(LOCK) --python-version $$version --python-platform x86_64-manylinux_2_28 --extra server --group image \
+		$(LOCK) --python-version $$version --python-platform x86_64-manylinux_2_28 --extra server --extra grpc --group image \
 			--constraint requirements/dev.lock --output-file requirements/server/$$version.lock pyproject.toml || exit 1; \
 	done
 	@for peer in kserve mlserver; do \

@@ -10,6 +10,7 @@ import pytest
 
 from bedplate.cli.project import project_to_build
 from bedplate.image import BASE, Base, Elsewhere, Image, images, is_reference, python_of
+from bedplate.runtime.programs import command
 from bedplate.runtime.server.config import parse
 from bedplate.targets.kubernetes import pods
 from tests.spec.cases import MODEL
@@ -63,7 +64,7 @@ def test_without_a_registry_it_is_this_machines(folder: Path) -> None:
 def test_it_starts_as_its_pod_does(folder: Path) -> None:
     image = of(folder)
     text = image.dockerfile("pip.whl")
-    assert f"ENTRYPOINT {json.dumps(pods.COMMAND)}" in text
+    assert f"ENTRYPOINT {json.dumps(command('python', 'server'))}" in text
     assert f"USER {pods.USER}:{pods.USER}\nEXPOSE {pods.PORT}\nSTOPSIGNAL SIGTERM\n" in text
     read = parse(image.config)
     assert (read.service, read.port) == ("serving.delay", pods.PORT)
@@ -73,7 +74,7 @@ def test_it_starts_as_its_pod_does(folder: Path) -> None:
 def test_its_health_check_has_the_probes_of_the_spec(folder: Path) -> None:
     text = of(folder).dockerfile("pip.whl")
     assert "HEALTHCHECK --interval=7s --timeout=6s \\\n    --start-period=90s" in text
-    assert '["python", "-m", "bedplate.runtime.health", "--port", "8080", "--timeout", "2"]' in text
+    assert '["python", "-P", "-m", "bedplate.runtime.health", "--port", "8080", "--timeout", "2"]' in text
 
 
 def test_models_are_baked_in_unless_there_is_a_store(folder: Path) -> None:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from bedplate._resources import resource
 from bedplate.compiler import workloads_of
+from bedplate.runtime.programs import command
 from bedplate.sections.serving import KEY
 from bedplate.sections.serving.images import repository, tag
 from bedplate.sections.serving.model import CONTAINER
@@ -83,7 +84,13 @@ class Image:
 
     def _told(self) -> Mapping[str, object]:
         probes = self.service.probes
-        health = (*_module("health"), "--port", str(pods.PORT), "--timeout", str(probes.timeout_s))
+        health = (
+            *command(pods.PYTHON, "health"),
+            "--port",
+            str(pods.PORT),
+            "--timeout",
+            str(probes.timeout_s),
+        )
         return {
             "address": self.address,
             "project": self.project,
@@ -96,9 +103,10 @@ class Image:
             "brings": f"sha256-DIGEST.onnx of {self.store}/models",
             "user": pods.USER,
             "port": pods.PORT,
+            "ports": tuple(number for _, number in pods.ports(self.service)),
             "probes": probes,
             "health": json.dumps(health),
-            "command": json.dumps(pods.COMMAND),
+            "command": json.dumps(command(pods.PYTHON, "server")),
             "arguments": json.dumps(("--config", CONFIG, "--control", pods.CONTROL)),
         }
 
@@ -168,10 +176,6 @@ def _image(
         version=version,
         store=settings.artifacts,
     )
-
-
-def _module(name: str) -> tuple[str, ...]:
-    return (pods.COMMAND[0], "-m", f"bedplate.runtime.{name}")
 
 
 def _quoted(value: str) -> str:

@@ -42,9 +42,28 @@ case "$1 $2" in
         while [ "$1" != --iidfile ]; do shift; done
         printf 'sha256:1234' > "$2"; : > "$0.has" ;;
     "image inspect")
-        [ -e "$0.has" ] || exit 1
-        [ "$3" = --format ] && echo '["ghcr.io/other@sha256:00", "'"${5%:*}"'@DIGEST"]' ;;
+        case "$4 $5" in
+            *RepoDigests*) echo '["ghcr.io/other@sha256:00", "'"${5%:*}"'@DIGEST"]' ;;
+            *python:*) [ -e "$0.base" ] && read -r base < "$0.base" && echo "$base" ;;
+            *) [ -e "$0.has" ] && echo sha256:1234 || exit 1 ;;
+        esac ;;
     push*) [ -e "$0.refuses" ] && { echo "denied"; exit 1; } ;;
+esac
+exit 0
+"""
+
+
+# Builds an image whose configuration names nothing of the container that it was made in.
+PODMAN = """#!/bin/sh
+case "$1" in
+    build|bud)
+        while [ "$1" != --iidfile ]; do shift; done
+        printf 'sha256:5678' > "$2" ;;
+    push)
+        while [ $# -gt 1 ]; do shift; done
+        mkdir -p "${1#dir:}"
+        printf '{}' > "${1#dir:}/aa"
+        printf '{"config": {"digest": "sha256:aa"}}' > "${1#dir:}/manifest.json" ;;
 esac
 exit 0
 """
@@ -61,7 +80,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         package.write_bytes(package.name.encode())
     monkeypatch.setattr(wheels, "gathered", lambda base, progress: packages)
     (tmp_path / "bin").mkdir()
-    for name in ("sh",):
+    for name in ("sh", "mkdir"):
         (tmp_path / "bin" / name).symlink_to(str(shutil.which(name)))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     for name in ("SOURCE_DATE_EPOCH", "BEDPLATE_BASE_IMAGE"):
@@ -141,6 +160,15 @@ def test_what_has_not_changed_is_not_built_again(
     assert states(build()) == {"serving.delay": "built", "serving.hub": "unchanged"}
 
 
+def test_a_base_whose_name_means_another_one_is_built_on_again(
+    docker: Path, build: Callable[..., Any]
+) -> None:
+    base = Path(f"{docker}.base")
+    for told, state in (("sha256:aa", "built"), ("sha256:aa", "unchanged"), ("sha256:bb", "built")):
+        base.write_text(f"{told}\n")
+        assert states(build("delay")) == {"serving.delay": state}
+
+
 def test_docker_gets_no_network_and_a_time(docker: Path, build: Callable[..., Any]) -> None:
     build("delay")
     (line,) = (call for call in calls(docker) if call.startswith("buildx build"))
@@ -216,6 +244,27 @@ def test_without_a_builder_it_says_what_to_install(build: Callable[..., Any]) ->
     assert "docker is not on PATH, podman is not on PATH, buildah is not on PATH" in error["message"]
     assert "apt-get install buildah" in error["hint"]
     assert "podman" in build("--with", "podman", code=4)["error"]["message"]
+
+
+def test_the_first_builder_that_can_be_used_is_taken(
+    project: Path, docker: Path, build: Callable[..., Any]
+) -> None:
+    # What answers as podman and buildah do: ids go to a file, images into a folder.
+    podman = project / "bin" / "podman"
+    podman.write_text(PODMAN)
+    podman.chmod(0o755)
+    (project / "bin" / "buildah").symlink_to(podman)
+    assert [image["builder"] for image in build("delay")["images"]] == ["docker"]
+    docker.write_text('#!/bin/sh\n[ "$1" != version ]\n')
+    assert [image["builder"] for image in build("delay")["images"]] == ["podman"]
+    podman.rename(project / "podman")
+    (project / "bin" / "buildah").unlink()
+    (project / "bin" / "buildah").symlink_to(project / "podman")
+    assert [image["builder"] for image in build("delay")["images"]] == ["buildah"]
+    (project / "bin" / "buildah").unlink()
+    message = build("delay", code=4)["error"]["message"]
+    assert "docker has no daemon that answers, podman is not on PATH, buildah is not on PATH" in message
+    assert "docker has no daemon" in build("delay", "--with", "docker", code=4)["error"]["message"]
 
 
 def test_a_build_that_fails_says_where_all_of_it_is(

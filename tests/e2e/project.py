@@ -77,9 +77,12 @@ class UserProject:
         """A model whose signature can be read, and which onnxruntime refuses to load."""
         (self.root / "models/delay.onnx").write_bytes(_model("NoSuchOperator", 2.0))
 
-    def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    def start(
+        self, *words: str, env: Mapping[str, str] | None = None, within: Sequence[str] = ()
+    ) -> subprocess.Popen[str]:
+        """Starts a command; `within` is one that it is started by."""
         return subprocess.Popen(
-            [sys.executable, "-m", "bedplate", "-C", str(self.root), *words],
+            [*within, sys.executable, "-m", "bedplate", "-C", str(self.root), *words],
             env={**self.environment, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -93,12 +96,12 @@ class UserProject:
         self.said += [out, err]
         return Answer(process.returncode, out, err)
 
-    def run(self, *words: str, env: Mapping[str, str] | None = None) -> Answer:
-        return self.finish(self.start(*words, env=env))
+    def run(self, *words: str, env: Mapping[str, str] | None = None, within: Sequence[str] = ()) -> Answer:
+        return self.finish(self.start(*words, env=env, within=within))
 
-    def ok(self, *words: str, env: Mapping[str, str] | None = None) -> Answer:
+    def ok(self, *words: str, env: Mapping[str, str] | None = None, within: Sequence[str] = ()) -> Answer:
         """Runs a command that must succeed."""
-        answer = self.run(*words, env=env)
+        answer = self.run(*words, env=env, within=within)
         assert answer.code == 0, f"{words}: exit {answer.code}\n{answer.text}"
         return answer
 

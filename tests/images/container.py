@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 WITHIN_S = 120
@@ -37,6 +38,14 @@ class Container:
         words = ["runc", "--root", str(self.state), "exec", self.name, *command]
         return subprocess.run(words, capture_output=True, text=True, timeout=WITHIN_S, check=False)
 
+    def asked(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command of this machine in its network."""
+        state = subprocess.run(
+            ["runc", "--root", str(self.state), "state", self.name], capture_output=True, check=True
+        )
+        words = ["nsenter", "--net", "--target", str(json.loads(state.stdout)["pid"]), *command]
+        return subprocess.run(words, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+
     def becomes_healthy(self, check: list[str]) -> None:
         """Runs the image's health check until it passes."""
         deadline = time.monotonic() + WITHIN_S
@@ -55,13 +64,27 @@ class Container:
 
 @contextmanager
 def running(
-    root: Path, config: Mapping[str, Any], folder: Path, *, command: list[str], variables: Mapping[str, str]
+    root: Path,
+    config: Mapping[str, Any],
+    folder: Path,
+    *,
+    command: list[str],
+    variables: Mapping[str, str] = MappingProxyType({}),
+    mounts: Mapping[str, Path] = MappingProxyType({}),
 ) -> Iterator[Container]:
-    """Runs `command` in an image's file system, mounted read-only at `root`, with the image's own environment."""
+    """Runs `command` in an image's file system, mounted read-only at `root`, with the image's own environment.
+
+    `mounts`: folders of this machine, read-only, by where they are in the container.
+    """
     bundle = folder / "bundle"
     bundle.mkdir(parents=True)
     environment = [*config["Env"], *(f"{name}={value}" for name, value in variables.items())]
-    (bundle / "config.json").write_text(json.dumps(_bundle(root, config["User"], command, environment)))
+    told = _bundle(root, config["User"], command, environment)
+    told["mounts"] += [
+        {"destination": place, "type": "bind", "source": str(folder), "options": ["rbind", "ro"]}
+        for place, folder in mounts.items()
+    ]
+    (bundle / "config.json").write_text(json.dumps(told))
     name, state, log = f"bedplate-{folder.name}", folder / "state", folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(

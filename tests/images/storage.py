@@ -19,7 +19,7 @@ from typing import Any
 
 from bedplate.engine.install import cache_folder
 
-PROGRAMS = ("buildah", "debootstrap", "runc")
+PROGRAMS = ("buildah", "debootstrap", "podman", "runc")
 SUITE, PYTHON = "bookworm", "3.11"
 BASE = f"localhost/bedplate-tests/{SUITE}:1"
 DEBOOTSTRAP_S, BUILDAH_S = 500, 120

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from bedplate.graph import Graph
@@ -45,6 +47,7 @@ serving:
     probes: {{period: 7s, timeout: 2s, startup: 90s}}
 """
 ON_THE_BASE = ("--with", "buildah", "--base", BASE, "--python", PYTHON)
+WITHOUT_NETWORK = ("unshare", "--net")
 ASK = """
 import json, os, sys, urllib.request
 tensor = {"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [3.0]}
@@ -57,6 +60,13 @@ try:
 except OSError as error:
     written = error.strerror
 print(json.dumps({"answer": answer["outputs"][0]["data"], "user": os.getuid(), "written": written}))
+"""
+
+CALL = """
+import numpy, tritonclient.grpc as grpc
+tensor = grpc.InferInput("x", [1, 1], "FP32")
+tensor.set_data_from_numpy(numpy.array([[3]], numpy.float32))
+print(grpc.InferenceServerClient("127.0.0.1:9000").infer("delay", [tensor]).as_numpy("y").tolist())
 """
 
 
@@ -83,7 +93,10 @@ def answers(container: Container) -> None:
 
 def test_an_image_serves_by_itself_and_as_its_pod_starts_it(here: Storage, tmp_path: Path) -> None:
     flights = project(tmp_path / "flights", here)
-    (built,) = flights.ok("build", "--env", "staging", "--json", *ON_THE_BASE).data["images"]
+    flights.ok("build", "--env", "staging", "--context-only", *ON_THE_BASE)  # which gathers the wheels
+    (built,) = flights.ok("build", "--env", "staging", "--json", *ON_THE_BASE, within=WITHOUT_NETWORK).data[
+        "images"
+    ]
     (same,) = flights.ok("build", "--env", "staging", "--json", *ON_THE_BASE).data["images"]
     assert (built["state"], same["state"]) == ("built", "unchanged")
     assert same["id"] == built["id"]
@@ -102,6 +115,34 @@ def test_an_image_serves_by_itself_and_as_its_pod_starts_it(here: Storage, tmp_p
                 container.becomes_healthy(check["Test"][1:])
                 answers(container)
                 assert container.stopped() == 0, container.log.read_text()
+    assert _without_places(alone) == _without_places(_on_this_machine(flights))
+
+
+def test_podman_builds_one_whose_models_are_mounted_and_which_speaks_grpc(
+    here: Storage, tmp_path: Path
+) -> None:
+    flights = project(tmp_path / "flights", here)
+    spec = SPEC.format(registry="ghcr.io") + "    expose: {grpc_port: 9000}\n"
+    flights.write(spec.replace("    images:", "    artifacts: 's3://acme-ml'\n    images:"))
+    on_the_base = ("--with", "podman", *ON_THE_BASE[2:])
+    (built,) = flights.ok("build", "--env", "staging", "--json", *on_the_base).data["images"]
+    (same,) = flights.ok("build", "--env", "staging", "--json", *on_the_base).data["images"]
+    assert (built["builder"], built["models"], same["state"]) == ("podman", [], "unchanged")
+    config = here.config(built["id"])
+    model = flights.root / "models" / "delay.onnx"
+    store = tmp_path / "store"
+    store.mkdir()
+    shutil.copy(model, store / f"sha256-{sha256(model.read_bytes()).hexdigest()}.onnx")
+    assert list(config["ExposedPorts"]) == ["8080/tcp", "9000/tcp"]
+    command = [*config["Entrypoint"], *config["Cmd"]]
+    with here.mounted(built["id"]) as root:
+        assert not list(root.glob("models/*"))
+        with running(root, config, tmp_path / "run", command=command, mounts={"/models": store}) as container:
+            container.becomes_healthy(config["Healthcheck"]["Test"][1:])
+            answers(container)
+            called = container.asked(sys.executable, "-c", CALL)
+            assert called.stdout == "[[6.0]]\n", called.stderr
+            assert container.stopped() == 0, container.log.read_text()
 
 
 def test_two_builds_are_one_image_which_the_lock_pins(here: Storage, tmp_path: Path) -> None:
@@ -124,6 +165,22 @@ def test_two_builds_are_one_image_which_the_lock_pins(here: Storage, tmp_path: P
     refused = first.run("validate")
     assert refused.code == 1
     assert "BP240" in refused.text
+
+
+def _on_this_machine(flights: UserProject) -> list[str]:
+    """The command that the local target runs the server with."""
+    try:
+        flights.ok("up", "--yes")
+        (service,) = flights.ok("status", "--json").data["services"]
+        return psutil.Process(service["pid"]).cmdline()
+    finally:
+        flights.ok("destroy", "--yes")
+
+
+def _without_places(command: list[str]) -> list[str]:
+    """A command without the places of its Python and its files, which are each machine's own."""
+    _, *words = command
+    return [word for word in words if "/" not in word]
 
 
 def _pod(root: Path) -> dict[str, Any]:

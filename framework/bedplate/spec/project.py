@@ -37,6 +37,11 @@ class Environment:
     def is_production(self) -> bool:
         return self.mode == "production"
 
+    @property
+    def is_one_machine(self) -> bool:
+        """Whether all services share the ports of one machine; elsewhere each has an address of its own."""
+        return self.target == "local"
+
     def secret_source(self, name: str) -> Mapping[str, str]:
         """Where the value of a secret is read; without a word about it, `api-key` comes from API_KEY."""
         source = self.secrets.get(name)

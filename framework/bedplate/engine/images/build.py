@@ -30,11 +30,16 @@ State = Literal["context", "built", "unchanged"]
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What is known of an image. `id` is the builder's; `digest` the registry's, under `reference`, once pushed."""
+    """What is known of an image.
+
+    `id` is the builder's, and `base` its id of what the image was built on, whose name may come to mean another one;
+    `digest` is the registry's, under `reference`, once pushed.
+    """
 
     context: str
     builder: str = ""
     reference: str = ""
+    base: str = ""
     id: str = ""
     digest: str = ""
 
@@ -80,24 +85,25 @@ def build(
     *,
     again: bool = False,
 ) -> Outcome:
-    """The image, built unless the builder still has it of the same context. Raises EngineError."""
+    """The image, built unless the builder still has it of the same context and base. Raises EngineError."""
     written = write_context(workspace, image, packages)
     before = _known(written.folder)
-    same = (before.context, before.builder, before.reference) == (
-        written.built.context,
-        builder.name,
-        image.reference,
+    wanted = replace(
+        before,
+        context=written.built.context,
+        builder=builder.name,
+        reference=image.reference,
+        base=builder.id_of(image.base.reference),
     )
-    if same and not again and before.id and builder.has(before.id):
+    if wanted == before and not again and before.id and builder.id_of(before.id):
         return replace(written, state="unchanged", built=before)
     id_file = _beside(written.folder, ".id")
     command = builder.build(written.folder, image.reference, image.base, id_file)
     _run(command, written.folder, f"{image.address}: building with {builder.name}", BUILD_TIMEOUT_S, progress)
     with tempfile.TemporaryDirectory(dir=written.folder.parent, prefix=".settling-") as scratch:
         made = builder.settled(id_file.read_text().strip(), image.reference, Path(scratch))
-    built = Built(written.built.context, builder.name, image.reference, made)
-    if built.id == before.id:  # the registry's is still good
-        built = replace(built, digest=before.digest)
+    digest = before.digest if made == before.id else ""  # the registry's is still good
+    built = replace(wanted, base=builder.id_of(image.base.reference), id=made, digest=digest)
     _remember(written.folder, built)
     return replace(written, state="built", built=built)
 

@@ -34,8 +34,8 @@ class Builder(Protocol):
     def settled(self, image: str, reference: str, scratch: Path) -> str:
         """The id of what was just built, without what no two builds share. Raises EngineError."""
 
-    def has(self, image: str) -> bool:
-        """Whether it still has the image of an id."""
+    def id_of(self, image: str) -> str:
+        """The id of the image that it has under a name or an id; an empty text where it has none."""
 
     def push(self, image: str, reference: str, digest_file: Path) -> list[str]:
         """The command that pushes an image."""
@@ -67,8 +67,8 @@ class Docker:
     def settled(self, image: str, reference: str, scratch: Path) -> str:
         return image
 
-    def has(self, image: str) -> bool:
-        return _succeeds(self.name, "image", "inspect", image)
+    def id_of(self, image: str) -> str:
+        return _answer(self.name, "image", "inspect", "--format", "{{.Id}}", image)
 
     def push(self, image: str, reference: str, digest_file: Path) -> list[str]:
         return [self.name, "push", "--quiet", reference]
@@ -87,11 +87,15 @@ class Docker:
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """podman or buildah, which share their options."""
+    """podman or buildah, which share most of their options.
+
+    `verb` builds, `look` gives an image's id; with `as_it_is` layers are pushed to a folder uncompressed.
+    """
 
     name: str
     verb: str
     look: tuple[str, ...]
+    as_it_is: tuple[str, ...] = ()
 
     def problem(self) -> str | None:
         return None if shutil.which(self.name) else "is not on PATH"
@@ -106,7 +110,7 @@ class Containers:
     def settled(self, image: str, reference: str, scratch: Path) -> str:
         """Docker's format names the container that the image was made in, which is another one each time."""
         layout = scratch / "image"
-        self._say("push", "--quiet", "--disable-compression", image, f"dir:{layout}")
+        self._say("push", "--quiet", *self.as_it_is, image, f"dir:{layout}")
         if not _rewritten(layout):
             return image
         same = self._say("pull", "--quiet", f"dir:{layout}").strip()
@@ -121,8 +125,8 @@ class Containers:
             raise EngineError(f"{self.name} {words[0]} failed: {''.join(last) or f'exit {ran.returncode}'}")
         return ran.stdout
 
-    def has(self, image: str) -> bool:
-        return _succeeds(self.name, *self.look, image)
+    def id_of(self, image: str) -> str:
+        return _answer(self.name, *self.look, image)
 
     def push(self, image: str, reference: str, digest_file: Path) -> list[str]:
         words = [self.name, "push", "--digestfile", str(digest_file)]
@@ -137,8 +141,13 @@ class Containers:
 
 BUILDERS: dict[str, Builder] = {
     "docker": Docker(),
-    "podman": Containers("podman", "build", ("image", "exists")),
-    "buildah": Containers("buildah", "bud", ("inspect", "--type", "image")),
+    "podman": Containers("podman", "build", ("image", "inspect", "--format", "{{.Id}}")),
+    "buildah": Containers(
+        "buildah",
+        "bud",
+        ("inspect", "--type", "image", "--format", "{{.FromImageID}}"),
+        ("--disable-compression",),
+    ),
 }
 
 
@@ -182,8 +191,18 @@ def _rewritten(layout: Path) -> bool:
 
 
 def _succeeds(*words: str) -> bool:
+    ran = _ran(*words)
+    return ran is not None and ran.returncode == 0
+
+
+def _answer(*words: str) -> str:
+    """What it says; nothing where it fails."""
+    ran = _ran(*words)
+    return ran.stdout.strip() if ran is not None and ran.returncode == 0 else ""
+
+
+def _ran(*words: str) -> subprocess.CompletedProcess[str] | None:
     try:
-        ran = subprocess.run(words, capture_output=True, timeout=ANSWER_S, check=False)
+        return subprocess.run(words, capture_output=True, text=True, timeout=ANSWER_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return ran.returncode == 0
+        return None

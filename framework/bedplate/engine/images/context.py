@@ -43,6 +43,7 @@ def place(workspace: Workspace, image: Image) -> Path:
 
 def _contents(workspace: Workspace, image: Image, packages: Sequence[Path]) -> Mapping[str, Content]:
     name, own = package.wheel(image.base.epoch)
+    packages = [path for path in packages if image.service.grpc_port is not None or not _is_for_grpc(path)]
     found: dict[str, Content] = {f"wheels/{path.name}": path for path in packages}
     found[f"wheels/{name}"] = own
     pip = next(path for path in packages if path.name.startswith("pip-"))  # it installs, and is not installed
@@ -55,6 +56,10 @@ def _contents(workspace: Workspace, image: Image, packages: Sequence[Path]) -> M
         **{f"models/sha256-{m.sha256}.onnx": _model(workspace, m) for m in image.models},
         "Dockerfile": image.dockerfile(pip.name).encode(),
     }
+
+
+def _is_for_grpc(wheel: Path) -> bool:
+    return wheel.name.startswith("grpcio-")
 
 
 def _model(workspace: Workspace, artifact: Artifact) -> bytes:

@@ -16,6 +16,7 @@ from bedplate.engine.world.machine import Machine
 from bedplate.engine.world.server import ServiceFiles
 from bedplate.engine.world.supervisord import ProgramConfig
 from bedplate.engine.world.token import Token
+from bedplate.runtime.programs import command
 from bedplate.workspace import LocalWorld
 
 POLL_S = 0.05
@@ -80,7 +81,7 @@ def programs(world: LocalWorld) -> Iterator[ProgramConfig]:
 def _program(world: LocalWorld, service: Token) -> ProgramConfig:
     address, stop_s = service.details.get("address"), service.details.get("stop_s")
     argv = (
-        *(sys.executable, "-P", "-m", "bedplate.runtime.server"),
+        *command(sys.executable, "server"),
         *("--config", f"services/{service.name}/server.json"),
         *("--control", str(world.control_socket(service.name))),
     )

@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bedplate.runtime.programs import command
 from bedplate.runtime.server.config import Config
 
 _OBEYS_WITHIN_S = 5.0
@@ -141,9 +142,8 @@ async def start(config: Config, listener: socket.socket, metrics: Path) -> Child
         }
         options = [text for name, number in descriptors.items() for text in (name, str(number))]
         process = await asyncio.create_subprocess_exec(
-            # -P: what lies in the working directory must not stand in for a module
-            *(sys.executable, "-P", "-m", "bedplate.runtime.server.worker", "--master", str(os.getpid())),
-            *options,
+            *command(sys.executable, "server.worker"),
+            *("--master", str(os.getpid()), *options),
             stdin=asyncio.subprocess.DEVNULL,
             pass_fds=list(descriptors.values()),
             env={**os.environ, **_environment(config, metrics)},

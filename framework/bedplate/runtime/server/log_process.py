@@ -14,6 +14,7 @@ import time
 from asyncio.subprocess import Process
 from pathlib import Path
 
+from bedplate.runtime.programs import command
 from bedplate.runtime.server import child, log
 from bedplate.runtime.server.backoff import Pause
 from bedplate.runtime.server.config import Config, PredictionLog
@@ -109,7 +110,7 @@ class LogProcess:
             file.write(json.dumps(child.as_json(self.config)).encode())
             file.seek(0)
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "bedplate.runtime.server.predictions.roller"),
+                *command(sys.executable, "server.predictions.roller"),
                 *("--master", str(os.getpid()), "--config", str(file.fileno()), *options),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[file.fileno()],

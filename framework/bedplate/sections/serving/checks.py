@@ -306,7 +306,8 @@ def _ports(entries: Mapping[str, Model], project: Project) -> Iterator[Diagnosti
             if port is None:
                 continue
             first = taken.setdefault(port, (key, field))
-            if first != (key, field):
+            shared = project.environment.is_one_machine or first[0] == key
+            if shared and first != (key, field):
                 yield Diagnostic(
                     "BP202",
                     f"the port {port} is taken by {KEY}.{first[0]}",

@@ -226,7 +226,7 @@ class Expose(SpecModel):
         None, "The port on this machine.", "8080", absent="one is chosen and kept; on a cluster it is 8080."
     )
     grpc_port: Annotated[int, Integer(1024, 65535)] | None = optional(
-        None, "The port on this machine for gRPC.", "9000", absent="it is asked over HTTP only."
+        None, "The port for gRPC, beside that for HTTP.", "9000", absent="it is asked over HTTP only."
     )
     host: HostNameValue | None = optional(
         None,

@@ -76,9 +76,9 @@ def refuse(workload: Workload, environment: Environment) -> Iterator[Diagnostic]
         ),
         (
             ("expose", "grpc_port"),
-            workload.grpc_port is not None,
-            "serve gRPC yet",
-            f"override it in {environment.name} with null",
+            workload.grpc_port == pods.PORT,
+            "serve gRPC on the port of HTTP",
+            "choose another one than 8080",
         ),
     ):
         if said:

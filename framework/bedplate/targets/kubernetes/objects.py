@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from bedplate.graph import Value
 from bedplate.targets.kubernetes import pods, rollout
 from bedplate.targets.kubernetes.names import Place, dns_name, selector
@@ -89,13 +91,20 @@ def _workload(service: Service, where: Place) -> Object:
 def _service(service: Service, where: Place) -> dict[str, Value]:
     return {
         "metadata": where.metadata(service.name, "serving"),
-        "spec": {"selector": selector(service.name), "ports": (port(),)},
+        "spec": {"selector": selector(service.name), "ports": tuple(_ports(service))},
     }
 
 
-def port() -> dict[str, Value]:
-    """The port of a Service: the pod's, by name, so that each may have its own."""
-    return {"name": "http", "port": 80, "targetPort": "http", "appProtocol": "http"}
+def _ports(service: Service) -> Iterator[dict[str, Value]]:
+    """The ports of a Service: the pod's, by name, so that each may have its own."""
+    yield {"name": "http", "port": 80, "targetPort": "http", "appProtocol": "http"}
+    if service.grpc_port is not None:
+        yield {
+            "name": "grpc",
+            "port": service.grpc_port,
+            "targetPort": "grpc",
+            "appProtocol": "kubernetes.io/h2c",
+        }
 
 
 def _scaler(service: Service, scaling: Autoscaling, where: Place) -> Object:
@@ -155,6 +164,7 @@ def _disruption(service: Service, where: Place) -> dict[str, Value]:
 
 def _network(service: Service, where: Place) -> dict[str, Value]:
     """Callers of the namespace and of the gateway's may ask; a pod that fetches models may leave by TLS."""
+    asked = tuple({"protocol": "TCP", "port": port["name"]} for port in _ports(service))
     sources: list[Value] = [{"podSelector": {}}]
     if service.host is not None and where.gateway_namespace not in (None, where.namespace):
         sources.append(_of_namespace(str(where.gateway_namespace)))
@@ -167,7 +177,7 @@ def _network(service: Service, where: Place) -> dict[str, Value]:
             "podSelector": {"matchLabels": selector(service.name)},
             "policyTypes": ("Ingress", "Egress"),
             "ingress": (
-                {"from": tuple(sources), "ports": ({"protocol": "TCP", "port": "http"},)},
+                {"from": tuple(sources), "ports": asked},
                 *_scrapes(service, where),
             ),
             "egress": tuple(egress),

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 
 from bedplate.graph import SecretRef, Value
+from bedplate.runtime.programs import command
 from bedplate.targets.golden import golden
 from bedplate.targets.kubernetes.names import Place, dns_name, selector
 from bedplate.workloads import ServedModel, Service
@@ -21,8 +23,7 @@ USER = 10001
 CPU_REQUEST, CPU_LIMIT = 1.0, 2.0
 MEMORY_REQUEST, MEMORY_LIMIT = 2 * 2**30, 4 * 2**30
 DRAIN_S, STOP_S, GRACE_S = 20, 10, 25  # for stopping, and for what ends a pod, beyond that
-# What bedplate's own image begins with, wherever it runs.
-COMMAND = ("python", "-m", "bedplate.runtime.server")
+PYTHON = "python"  # of bedplate's own image
 CONTROL = "/tmp/control.sock"  # noqa: S108 - of the pod
 MODELS = "/models"
 _SECRETS = "/run/secrets/bedplate"
@@ -38,8 +39,15 @@ def template(service: Service, where: Place) -> dict[str, Value]:
 
 
 def port(service: Service) -> int:
-    """The port that the server listens on."""
+    """The port that the server listens on for HTTP."""
     return service.container.port if service.container else PORT
+
+
+def ports(service: Service) -> Iterator[tuple[str, int]]:
+    """Every port that it listens on, with its name."""
+    yield "http", port(service)
+    if service.grpc_port is not None:
+        yield "grpc", service.grpc_port
 
 
 def health(service: Service) -> str:
@@ -109,7 +117,7 @@ def _container(service: Service, where: Place) -> dict[str, Value]:
     container: dict[str, Value] = {
         "name": "server",
         "image": service.image or "",
-        "ports": ({"name": "http", "containerPort": port(service)},),
+        "ports": tuple({"name": name, "containerPort": number} for name, number in ports(service)),
         "env": _env(service),
         "resources": _resources(service),
         "startupProbe": _startup(service),
@@ -119,7 +127,7 @@ def _container(service: Service, where: Place) -> dict[str, Value]:
         "volumeMounts": _mounts(service, where),
     }
     if own is None:
-        container["command"] = COMMAND
+        container["command"] = command(PYTHON, "server")
         container["args"] = ("--config-variable", "BEDPLATE_CONFIG", "--control", CONTROL)
         return container
     if own.command:
@@ -180,6 +188,8 @@ def config(service: Service) -> str:
         "memory_bytes": _memory(service)[1],
         "timeouts": service.timeouts(DRAIN_S, STOP_S),
     }
+    if service.grpc_port is not None:
+        told["grpc_port"] = service.grpc_port
     if service.slo.p95_s is not None:
         told["slo_p95_s"] = service.slo.p95_s
     if service.tests:
@@ -255,7 +265,7 @@ def _fetch(service: Service, store: str) -> dict[str, Value]:
     return {
         "name": "models",
         "image": service.image or "",
-        "command": ("python", "-m", "bedplate.runtime.fetch"),
+        "command": command(PYTHON, "fetch"),
         "args": ("--from", f"{store.rstrip('/')}/models", "--to", MODELS, *models),
         "resources": {
             "requests": {"cpu": "100m", "memory": "128Mi"},
