@@ -96,6 +96,8 @@ class Image:
             "project": self.project,
             "reference": self.reference,
             "base": self.base.reference,
+            "python": self.base.python,
+            "version": self.base.python.replace(".", ", "),
             "home": HOME,
             "labels": tuple((name, _quoted(value)) for name, value in self._labels()),
             "baked": bool(self.models),

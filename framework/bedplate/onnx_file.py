@@ -73,8 +73,8 @@ def _messages() -> _Message:
 _MODEL = _messages()
 
 
-def check(data: bytes | memoryview) -> None:
-    """Raise NotLoadable unless the bytes are an ONNX model that stands by itself."""
+def check(data: bytes | memoryview) -> frozenset[str]:
+    """The names of a model's operators; raises NotLoadable unless it is one that stands by itself."""
     if not data:
         raise NotLoadable("the file is empty")
     if bytes(data[: len(_LFS)]) == _LFS:
@@ -89,7 +89,9 @@ def check(data: bytes | memoryview) -> None:
     fields = {number for number, _, _, _ in _fields(view, 0, len(view))}
     if not {1, 7} <= fields:
         raise NotLoadable("the file is not an ONNX model (it has no version or no graph)")
-    _walk(_MODEL, view, 0, len(view), 0)
+    operators: set[str] = set()
+    _walk(_MODEL, view, 0, len(view), 0, operators)
+    return frozenset(operators)
 
 
 def signature(data: bytes | memoryview) -> Signature | Unservable:
@@ -166,7 +168,7 @@ def _text(view: memoryview, start: int, end: int, field: int) -> str:
     return bytes(view[span[0] : span[1]]).decode("utf-8", "replace") if span else ""
 
 
-def _walk(message: _Message, view: memoryview, start: int, end: int, depth: int) -> None:
+def _walk(message: _Message, view: memoryview, start: int, end: int, depth: int, operators: set[str]) -> None:
     if depth > _DEEPEST:
         raise NotLoadable("the model is nested too deep")
     for number, kind, at, value in _fields(view, start, end):
@@ -177,12 +179,14 @@ def _walk(message: _Message, view: memoryview, start: int, end: int, depth: int)
                     "the model keeps tensors in other files (external data); save it as one file"
                 )
             continue
+        if (message.name, number, kind) == ("NodeProto", 4, _BYTES):
+            operators.add(bytes(view[at : at + value]).decode("utf-8", "replace"))
         child = message.children.get(number)
         if child is None:
             continue
         if kind != _BYTES:
             raise NotLoadable("the file is not an ONNX model (a message has a wrong wire type)")
-        _walk(child, view, at, at + value, depth + 1)
+        _walk(child, view, at, at + value, depth + 1, operators)
 
 
 def _fields(view: memoryview, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:

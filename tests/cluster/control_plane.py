@@ -94,7 +94,8 @@ def start(folder: Path, processes: list[subprocess.Popen[bytes]]) -> Cluster:
         processes.append(_started(folder, name, options))
     _until_ready(cluster, processes)
     _define(cluster)
-    _create(cluster.client, "/api/v1/nodes", _NODE)
+    with cluster.client as client:
+        _create(client, "/api/v1/nodes", _NODE)
     for name, options in _controllers(cluster).items():
         processes.append(_started(folder, name, options))
     return cluster
@@ -195,8 +196,9 @@ def _until_ready(cluster: Cluster, processes: Sequence[subprocess.Popen[bytes]])
         for process in processes:
             assert process.poll() is None, _end_of_log(cluster.folder, process)
         try:
-            if cluster.client.get("/readyz").status_code == 200:
-                return
+            with cluster.client as client:
+                if client.get("/readyz").status_code == 200:
+                    return
         except (httpx.TransportError, FileNotFoundError):
             pass  # it does not listen yet, or has not written its certificate
         assert time.monotonic() < deadline, "the API server is not ready"
@@ -213,7 +215,9 @@ def _define(cluster: Cluster) -> None:
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     with cluster.client as client:
         for file in sorted((programs() / "crds").glob("*.yaml")):
-            _create(client, path, yaml.load(file.read_text(), yaml.CSafeLoader))
+            for content in yaml.load_all(file.read_text(), yaml.CSafeLoader):
+                if content and content["kind"] == "CustomResourceDefinition":
+                    _create(client, path, content)
         deadline = time.monotonic() + WITHIN_S
         while not all(map(_is_established, client.get(path).json()["items"])):
             assert time.monotonic() < deadline, "definitions are not established"
@@ -221,7 +225,7 @@ def _define(cluster: Cluster) -> None:
 
 
 def _is_established(definition: Mapping[str, Any]) -> bool:
-    found = definition.get("status", {}).get("conditions", ())
+    found = definition.get("status", {}).get("conditions") or ()
     return any(each["type"] == "Established" and each["status"] == "True" for each in found)
 
 

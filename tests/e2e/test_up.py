@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from pathlib import Path
+
+import pytest
 
 from tests.e2e.project import SPEC, UserProject
 
@@ -104,3 +109,20 @@ def test_nothing_of_the_local_environment_is_for_committing(project: UserProject
     assert "Pulumi.local.yaml" in ignored
     assert (project.root / ".bedplate" / ".gitignore").read_text().strip() == "*"
     assert "identity" in Path(project.root / "bedplate.lock").read_text()
+
+
+@pytest.mark.parametrize("after_s", [0.25, 0.5, 1.0])
+def test_an_up_that_is_interrupted_says_so_whatever_it_was_doing(
+    project: UserProject, after_s: float
+) -> None:
+    process = project.start("up", "--yes")
+    time.sleep(after_s)
+    os.killpg(process.pid, signal.SIGINT)
+    ended = project.finish(process)
+    # Python ends by the signal where Ctrl-C came through an `exec`, as those of dataclasses: to a shell that is 130.
+    assert ended.code in (130, -signal.SIGINT), ended.text
+    assert "interrupted" in ended.err
+    assert "Traceback" not in ended.err
+    project.ok("up", "--yes")
+    assert project.ask(3.0) == 6.0
+    project.ok("destroy", "--yes")

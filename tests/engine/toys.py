@@ -108,6 +108,12 @@ class Toy:
         (world / f"{id}.json").unlink(missing_ok=True)
         _note(world, f"delete {_name(context)}")
 
+    def may_replace(
+        self, context: Context, inputs: Mapping[str, Json], new_inputs: Mapping[str, Json]
+    ) -> None:
+        if (_world(context) / f"irreplaceable-{_name(context)}").exists():
+            raise ResourceFailed(f"{_name(context)} cannot be replaced now")
+
     def find(self, context: Context) -> str | None:
         return next((path.stem for path in _world(context).glob(f"{_name(context)}@*.json")), None)
 

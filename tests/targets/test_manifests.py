@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bedplate.graph import Graph, Resource, SecretRef, encode
+from bedplate.graph import Graph, Resource, SecretRef, Value, encode
 from bedplate.targets.kubernetes.manifests import manifests
 from tests.compiled import compiled
 from tests.spec.cases import Case, all_cases
@@ -31,8 +31,8 @@ def test_the_documents_are_the_objects_of_the_graph(case: Case, tmp_path: Path) 
 
 
 def test_what_is_secret_is_named_with_where_it_comes_from() -> None:
-    metadata = {"name": "delay-secrets", "namespace": "flights"}
-    values = {"api-key": SecretRef("key"), "token": SecretRef("token"), "level": "high"}
+    metadata: dict[str, Value] = {"name": "delay-secrets", "namespace": "flights"}
+    values: dict[str, Value] = {"api-key": SecretRef("key"), "token": SecretRef("token"), "level": "high"}
     secret = Resource(
         "delay-secret",
         "kubernetes:core/v1:Secret",

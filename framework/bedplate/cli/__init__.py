@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import click
 
-from bedplate.cli import terminal
+from bedplate.cli import interrupts, terminal
 from bedplate.errors import BedplateError, EngineError, Interrupted, SpecError
 from bedplate.version import __version__
 
@@ -107,6 +107,7 @@ def bedplate(ctx: click.Context, folder: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The console script: runs one verb and exits with its code."""
+    interrupts.notice()
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     terminal.tolerate_any_stream()
     words = list(sys.argv[1:] if arguments is None else arguments)

@@ -107,10 +107,12 @@ def _base(reference: str | None, python: str | None, machine: str | None) -> Bas
         )
     python = python or python_of(reference)
     if python not in pythons():
-        told = f"Python {python}" if python else "an unknown Python"
-        raise UsageError(
-            f"{reference} has {told}", hint=f"say which it has: --python, one of {', '.join(pythons())}"
+        told = (
+            f"are no packages for Python {python}"
+            if python
+            else f"is no telling which Python {reference} has"
         )
+        raise UsageError(f"there {told}", hint=f"say which it has: --python, one of {', '.join(pythons())}")
     machine = machine or _MACHINES.get(platform.machine().lower())
     if machine is None:
         raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,9 +82,15 @@ class StepLines:
 
 
 def _short(value: Any) -> str:
-    if value is None:
-        return "(none)"
-    text = value if isinstance(value, str) else str(value)
+    match value:
+        case None:
+            return "(none)"
+        case {"fingerprint": str(fingerprint)}:  # a secret, which is told by nothing else
+            return _short(fingerprint)
+        case str(text):
+            pass
+        case _:
+            text = json.dumps(value, ensure_ascii=False)
     if len(text) == 64 and all(c in "0123456789abcdef" for c in text):
         return text[:SHORT] + "…"
     return text if len(text) <= 60 else text[:59] + "…"

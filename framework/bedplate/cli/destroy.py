@@ -28,7 +28,7 @@ def command(folder: Path, environment: str, as_json: bool, yes: bool) -> None:
     What stays on purpose: the history of the state, the passphrase and the engine's home in .bedplate/.
     """
     from bedplate.cli.changes import StepLines
-    from bedplate.cli.up import interruptible
+    from bedplate.cli.interrupts import interruptible
     from bedplate.engine import apply
     from bedplate.engine.lock import locked
     from bedplate.engine.session import open_session

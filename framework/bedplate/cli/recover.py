@@ -21,7 +21,7 @@ def command(folder: Path, environment: str, as_json: bool, force: bool) -> None:
     Refused while that command still runs, and where nobody here can see whether it does, such as on another
     machine: --force is for who knows that it is gone. Afterwards `bedplate up` goes on where it stopped.
     """
-    from bedplate.cli.up import interruptible
+    from bedplate.cli.interrupts import interruptible
     from bedplate.engine.recover import recover
     from bedplate.engine.session import open_session
 

@@ -18,7 +18,7 @@ from bedplate.cli.project import open_applied
 def command(folder: Path, environment: str, as_json: bool) -> None:
     """Look at the real world and record what drifted. Changes nothing in the world: `up` mends it."""
     from bedplate.cli.changes import show_change
-    from bedplate.cli.up import interruptible
+    from bedplate.cli.interrupts import interruptible
     from bedplate.engine import apply
     from bedplate.engine.lock import locked
     from bedplate.engine.session import open_session

@@ -70,7 +70,7 @@ def _count(word: str) -> tuple[str, int]:
 
 
 def _divide(folder: Path, environment: str, counts: Mapping[str, int], *, as_json: bool, yes: bool) -> None:
-    from bedplate.cli.up import interruptible
+    from bedplate.cli.interrupts import interruptible
     from bedplate.engine.division import move, moves
     from bedplate.engine.lock import locked
     from bedplate.engine.session import open_session

@@ -67,8 +67,11 @@ def _show(seen: WorldStatus, environment: str, *, clear: bool) -> None:
 
 def _show_service(service: ServiceStatus) -> None:
     style = "good" if service.healthy else "bad"
+    grpc = f", gRPC on port {service.grpc_port}" if service.grpc_port else ""
     models = ", ".join(f"{model.name} {model.version}" for model in service.models)
-    terminal.line(f"{service.address}  {terminal.paint(service.state, style)}  {service.url or '(no port)'}")
+    terminal.line(
+        f"{service.address}  {terminal.paint(service.state, style)}  {service.url or '(no port)'}{grpc}"
+    )
     terminal.line(f"  model    {models or '(none)'}")
     terminal.line(
         f"  workers  {service.workers_ready} of {service.workers_wanted}, {service.restarts} restarts"

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bedplate.cli import options, terminal
+from bedplate.cli.interrupts import interruptible
 from bedplate.cli.project import open_project
 
 if TYPE_CHECKING:
     from bedplate.engine.plan import Plan
-    from bedplate.engine.pulumi import Interruption
     from bedplate.engine.session import Session
 
 
@@ -64,25 +61,6 @@ def command(
         terminal.line(f"applied: {summary(plan.changes, unchanged, done=True)}")
     show_services(project.workspace, environment)
     return 0
-
-
-@contextmanager
-def interruptible(interruption: Interruption) -> Iterator[None]:
-    """Ctrl-C (or SIGTERM) asks the engines to finish what is under way; a second one stops them."""
-
-    def asked(_signal: int, _frame: object) -> None:
-        interruption.request()
-        if interruption.requested == 1:
-            terminal.line(
-                "interrupting: finishing what is under way (Ctrl-C again stops at once)", error=True
-            )
-
-    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, action in before.items():
-            signal.signal(number, action)
 
 
 def show_services(workspace: Any, environment: str) -> None:

@@ -19,7 +19,7 @@ from bedplate.engine.pulumi import Event, Outcome
 from bedplate.engine.session import LOOKS_AT_ONCE, Session, Stack, make_stacks, remove_stack, retire_stack
 from bedplate.engine.sources import pointed
 from bedplate.engine.state import NO_CHECKPOINT
-from bedplate.errors import ApplyFailed, EngineError, Interrupted, Refused, StalePlan
+from bedplate.errors import ApplyFailed, EngineError, Refused, StalePlan
 
 OnStep = Callable[[Stack, Mapping[str, Any], str], None]
 """Told of every step of an apply: the stack, the step's metadata, and "begun", "done" or "failed"."""
@@ -166,10 +166,7 @@ def _refuse_protected(stacks: Sequence[Stack]) -> None:
 def _raise_for(session: Session, stack: Stack, outcome: Outcome) -> None:
     if outcome.ok:
         return
-    if session.pulumi.interruption.requested:
-        raise Interrupted(
-            f"{stack}: interrupted; what was done is recorded", hint="run the command again to go on"
-        )
+    session.refuse_interrupted(str(stack))
     protected = sorted({_address(stack, urn) for urn, text in outcome.complaints() if _PROTECTED in text})
     if protected:
         raise Refused(

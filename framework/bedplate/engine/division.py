@@ -13,7 +13,7 @@ from bedplate.engine.classify import classify
 from bedplate.engine.pulumi import Outcome
 from bedplate.engine.session import Session, Stack, make_stacks, retire_stack
 from bedplate.engine.state import STACK_TYPE
-from bedplate.errors import Interrupted, StateError
+from bedplate.errors import StateError
 
 _PROVIDERS = "pulumi:providers:"
 
@@ -124,7 +124,6 @@ def _full_name(session: Session, stack: Stack) -> str:
 
 
 def _checked(session: Session, stack: Stack, outcome: Outcome) -> None:
-    if session.pulumi.interruption.requested:
-        raise Interrupted(f"{stack}: interrupted", hint="run the command again to go on")
+    session.refuse_interrupted(str(stack))
     if not outcome.ok:
         raise classify(outcome.text, what=str(stack))

@@ -23,7 +23,7 @@ from bedplate.engine.sources import pointed, read_backend
 from bedplate.engine.stack_folder import compiled_before, remove_stack_folder, write_stack_folder
 from bedplate.engine.stack_settings import forget_salt, provider_of, restore_encryption
 from bedplate.engine.state import Facts, FileState, State, record_of, stacks_in
-from bedplate.errors import EngineError, Locked, StateError
+from bedplate.errors import EngineError, Interrupted, Locked, StateError
 from bedplate.graph import Graph, Origin
 from bedplate.version import __version__
 from bedplate.workspace import Workspace
@@ -95,6 +95,13 @@ class Session:
     def live_stacks(self) -> Iterator[Stack]:
         """Those that hold something, or shall."""
         return (stack for stack in self.stacks if stack.graph.resources or stack.state.exists())
+
+    def refuse_interrupted(self, what: str) -> None:
+        """Raises Interrupted where the user asked for an end, of which a failure is only the sign."""
+        if self.pulumi.interruption.requested:
+            raise Interrupted(
+                f"{what}: interrupted; what was done is recorded", hint="run the command again to go on"
+            )
 
     def refuse_unfinished(self) -> None:
         """Raises Locked while an engine works, and after one was killed until `recover` has looked at it."""
@@ -231,6 +238,7 @@ def _make_stack(session: Session, stack: Stack) -> None:
     made = session.pulumi.call(stack.folder, "stack", "init", stack.name, "--no-select", *encrypted)
     stack.state.forget()
     if not made.ok and "already exists" not in made.text:
+        session.refuse_interrupted(str(stack))
         for lock in told_locks(made.text):  # which the engine only breaks where there is a stack
             message = f"{stack} is locked by {lock}, which made or removed it"
             raise Locked(message, hint=f"wait for it to end; if it was killed, delete {lock.file}")
@@ -242,6 +250,7 @@ def remove_stack(session: Session, stack: Stack) -> None:
     removed = session.pulumi.call(stack.folder, "stack", "rm", "--yes", stack.name, "--preserve-config")
     stack.state.forget()
     if not removed.ok:
+        session.refuse_interrupted(str(stack))
         raise EngineError(f"{stack}: is empty, but its entry cannot be removed: {removed.text.strip()}")
     if stack.former:
         remove_stack_folder(session.workspace, stack.key, stack.name)

@@ -52,7 +52,7 @@ def test_a_killed_worker_comes_back(lab: Lab) -> None:
     assert service.restarts == 1
     assert service.last_exit is not None
     assert (service.last_exit.pid, service.last_exit.signal) == (victim, signal.SIGKILL)
-    assert str(service.last_exit).startswith(f"worker {victim} ended with signal 9 at 2")
+    assert str(service.last_exit).startswith(f"process {victim} ended by signal 9 at 2")
     assert json.loads(json.dumps(asdict(status(lab))))["services"][0]["models"][0]["name"] == "delay"
     assert lab.infer(lab.master().port) == 6.0
 

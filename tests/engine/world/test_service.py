@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,31 @@ def test_a_port_moves_to_the_service_that_the_spec_gives_it_to(any_lab: Lab) -> 
     any_lab.remove()
     assert any_lab.read(inputs) is None
     assert any_lab.master("other").ready
+
+
+def test_a_port_for_grpc_that_somebody_has_fails_at_once(lab: Lab) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ResourceFailed, match=f"port {port} is in use by another") as failed:
+            serving(lab, grpc_port=port)
+    assert "`grpc_port`" in str(failed.value)
+
+
+def test_a_service_is_not_replaced_by_one_whose_port_somebody_has(lab: Lab) -> None:
+    inputs = serving(lab, port=free_port())
+    context = lab.context("Service", "delay")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ResourceFailed, match=f"port {port} is in use by another"):
+            lab.service.may_replace(context, inputs, {**inputs, "port": port})
+    lab.service.may_replace(context, inputs, {**inputs, "port": port})
+    other_port = free_port()
+    lab.serve(lab.inputs(lab.store(), "other", port=other_port))
+    lab.service.may_replace(context, inputs, {**inputs, "port": other_port})  # the spec's own affair
 
 
 def test_a_service_that_lost_its_port_gets_another_and_serves(any_lab: Lab) -> None:

@@ -30,6 +30,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, models.Written]:
         "lookup": models.lookup(),
         "positions": models.positions(),
         "slow": models.slow(),
+        "counting": models.counting(),
         "grid": models.grid(),
     }
     return {name: models.write(folder / f"{name}.onnx", made[name]) for name in made}

@@ -95,6 +95,35 @@ def positions() -> onnx.ModelProto:
     return model([node], inputs, outputs)
 
 
+def counting() -> onnx.ModelProto:
+    """k INT64[1] -> y FP32: k matrix products in a loop, a millisecond each or so."""
+    square = numpy_helper.from_array(np.eye(256, dtype=np.float32), "square")
+    start = numpy_helper.from_array(np.eye(256, dtype=np.float32), "start")
+    always = numpy_helper.from_array(np.array(True), "always")
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["on"], ["goes_on"]),
+            helper.make_node("MatMul", ["before", "square"], ["product"]),
+            helper.make_node("Tanh", ["product"], ["after"]),
+        ],
+        "body",
+        [
+            value("i", TensorProto.INT64, []),
+            value("on", TensorProto.BOOL, []),
+            value("before", TensorProto.FLOAT, [256, 256]),
+        ],
+        [value("goes_on", TensorProto.BOOL, []), value("after", TensorProto.FLOAT, [256, 256])],
+    )
+    one = numpy_helper.from_array(np.array([], np.int64), "scalar")
+    nodes = [
+        helper.make_node("Reshape", ["k", "scalar"], ["times"]),
+        helper.make_node("Loop", ["times", "always", "start"], ["last"], body=body),
+        helper.make_node("ReduceSum", ["last"], ["y"], keepdims=0),
+    ]
+    inputs, outputs = [value("k", TensorProto.INT64, [1])], [value("y", TensorProto.FLOAT, [])]
+    return model(nodes, inputs, outputs, [square, start, always, one])
+
+
 def slow(products: int = 24) -> onnx.ModelProto:
     """x FP32[1] -> y FP32: some tenths of a second of matrix products, whatever x is."""
     square = numpy_helper.from_array(np.eye(900, dtype=np.float32), "square")

@@ -14,7 +14,7 @@ from bedplate.runtime.server import config, model
 from bedplate.runtime.server.head import Form
 from bedplate.runtime.server.model import Array, Model
 from bedplate.runtime.server.runner import Runner, Work
-from tests.runtime.server.served import Server, entry, post, tensor, until
+from tests.runtime.server.served import Server, entry, post, read_answer, tensor, until
 from tests.runtime.server.served import config as tree
 from tests.runtime.server.served_models import Written
 from tests.runtime.server.test_server_bounds import in_flight
@@ -82,6 +82,23 @@ def test_what_takes_too_long_is_504_and_its_place_is_held_until_the_run_ends(ser
     page = server.client.get("/metrics").text
     assert 'code="504",model="slow",outcome="timeout",version="1"}' in page
     assert server.client.get("/health").status_code == 200
+
+
+def test_a_value_that_makes_a_run_long_keeps_nobody_else_waiting(serve: Serve) -> None:
+    timeouts = {"ready_s": 30, "drain_s": 10, "stop_s": 15, "request_s": 0.3}
+    server = serve("counting", "byte", timeouts=timeouts).started()
+    assert server.infer("counting", tensor("k", "INT64", [1], [1])).status_code == 200
+    long = post(
+        "/v2/models/counting/infer", json.dumps({"inputs": [tensor("k", "INT64", [1], [20_000])]}).encode()
+    )
+    with socket.create_connection(("127.0.0.1", server.tree["port"])) as connection:
+        connection.sendall(long)
+        until(lambda: in_flight(server) > 0)
+        asked = server.client.get("/v2/health/live", timeout=2)
+        assert asked.json() == {"live": True}
+        assert server.infer("byte", tensor("in", "INT8", [1], [1])).status_code == 200
+        status, _, answer = read_answer(connection)
+    assert (status, json.loads(answer)) == (504, {"error": "the model did not answer in time"})
 
 
 def test_who_leaves_while_the_model_runs_is_counted_as_gone(serve: Serve) -> None:

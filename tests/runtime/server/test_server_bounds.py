@@ -71,6 +71,12 @@ def test_a_declared_length_is_refused_before_it_is_sent(shared: Server) -> None:
         assert read_answer(connection)[0] == 413
 
 
+def test_a_long_head_is_431_though_it_comes_at_once(shared: Server) -> None:
+    for length, status in ((60_000, 200), (66_000, 431)):
+        head = f"GET /v2 HTTP/1.1\r\nHost: localhost\r\nX: {'y' * length}\r\n\r\n"
+        assert raw(shared, head.encode())[0] == status
+
+
 def test_a_head_without_end_is_431(shared: Server) -> None:
     with socket.create_connection(("127.0.0.1", shared.tree["port"]), timeout=WITHIN_S) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\n" + b"X-A: " + b"a" * 70_000)

@@ -36,7 +36,7 @@ MET: list[list[dict[str, Any]]] = [
 UNMET = [
     ([golden({"name": "total", "data": [11]})], "output 'total' is 10.0 at 0, expected 11"),
     ([golden({"name": "total", "data": [10.3]}, tolerance=0.02)], "expected 10.3"),
-    ([golden({"name": "label", "data": [True]})], "output 'label' is 3 at 0, expected True"),
+    ([golden({"name": "label", "data": [True]})], "output 'label' is 3 at 0, expected true"),
     ([golden({"name": "total", "shape": [2]})], "has the shape [1], expected [2]"),
     ([golden({"name": "total", "datatype": "FP64"})], "has the datatype 'FP32', expected 'FP64'"),
     ([golden({"name": "total", "data": [10, 10]})], "has 1 elements, expected 2"),

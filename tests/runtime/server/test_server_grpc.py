@@ -24,7 +24,7 @@ from tritonclient.grpc import (
 from bedplate.runtime.server import auth
 from bedplate.runtime.server.rpc import messages
 from tests.ports import free_port
-from tests.runtime.server.served import WITHIN_S, Server, entry, until
+from tests.runtime.server.served import WITHIN_S, Server, entry, row, until
 from tests.runtime.server.served_models import Written
 from tests.runtime.server.test_server_tls import certificate
 
@@ -365,6 +365,43 @@ def test_a_port_that_another_process_has_is_not_shared(serve: Serve) -> None:
         server = serve("classifier", grpc_port=port)
         assert server.start().wait(WITHIN_S) != 0
     assert str(port) in server.log()[-1]["reason"]
+
+
+def test_no_other_server_shares_the_port(serve: Serve) -> None:
+    first = serve("classifier", grpc_port=free_port()).started()
+    port = first.tree["grpc_port"]
+    second = serve("classifier", grpc_port=port)
+    assert second.start().wait(WITHIN_S) != 0
+    assert second.log()[-1]["reason"] == f"port {port} of 127.0.0.1 is in use by another service or process"
+    third = serve("classifier").started()
+    refused = third.change({**third.tree, "grpc_port": port, "generation": "a2"})[-1]
+    assert refused["error"] == second.log()[-1]["reason"]
+    assert third.events("not changed")[-1]["reason"] == refused["error"]
+    assert third.infer("classifier", row()).status_code == 200
+
+
+def test_another_port_takes_the_place_of_the_one_before_once_it_is_to_be_had(serve: Serve) -> None:
+    server = serve("classifier", grpc_port=free_port(), workers=2).started()
+    before = server.tree["grpc_port"]
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        refused = server.change({**server.tree, "grpc_port": taken, "generation": "a2"})[-1]
+        assert f"port {taken} of 127.0.0.1 is in use" in refused["error"]
+    assert client(server).is_server_live()
+    after = free_port()
+    assert server.change({**server.tree, "grpc_port": after, "generation": "a3"})[-1]["ok"]
+    assert InferenceServerClient(f"127.0.0.1:{after}").is_server_live()
+    until(lambda: _is_free(before))
+    same = {**server.tree, "grpc_port": after, "generation": "a4", "threads": 2}
+    assert server.change(same)[-1]["ok"]  # the port that it has is no stranger's
+    assert InferenceServerClient(f"127.0.0.1:{after}").is_server_live()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_without_a_port_nothing_of_grpc_is_loaded(serve: Serve) -> None:

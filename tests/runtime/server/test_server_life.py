@@ -176,6 +176,18 @@ def test_a_master_starts_over_after_a_kill(serve: Serve) -> None:
     server.started()
     assert server.infer("classifier", row()).status_code == 200
     assert len(list(server.folder.glob("c.sock.metrics.*"))) == 1
+    (lost,) = server.events("master lost")
+    assert lost["pid"] == server.processes[0].pid
+    assert (server.status()["restarts"], server.status()["last_exit"]["pid"]) == (1, lost["pid"])
+
+
+def test_a_master_that_ended_by_itself_is_no_loss(serve: Serve) -> None:
+    server = serve().started()
+    server.processes[0].terminate()
+    server.processes[0].wait()
+    server.started()
+    assert not server.events("master lost")
+    assert server.status()["restarts"] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

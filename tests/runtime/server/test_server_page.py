@@ -109,13 +109,14 @@ def test_openapi_shows_the_example(shared: Server) -> None:
     paths = shared.client.get("/openapi.json").json()["paths"]
 
     def body(name: str) -> dict[str, Any]:
-        content = paths[f"/v2/models/{name}/infer"]["post"]["requestBody"]["content"]["application/json"]
+        content = paths[f"/v2/models/{name}/infer"]["post"]["requestBody"]["content"]
         assert isinstance(content, dict)
         return content
 
-    shown = body("truth")["example"]
+    shown = body("truth")["application/json"]["example"]
     assert shown == {"inputs": [{"name": "in", "datatype": "BOOL", "shape": [1], "data": [False]}]}
-    assert "example" not in body("half")
+    assert list(body("truth")) == ["application/octet-stream", "application/json"]
+    assert list(body("half")) == ["application/octet-stream"]  # FP16 has no JSON form
 
 
 def test_with_a_key_its_files_are_open_and_its_data_is_not(serve: Callable[..., Server]) -> None:

@@ -115,7 +115,8 @@ def push(outcome: Outcome, builder: Builder, progress: Progress) -> Outcome:
     command = builder.push(outcome.built.id, image.reference, digest_file)
     host = image.reference.partition("/")[0]
     what = f"{image.address}: pushing to {host}"
-    _run(command, folder, what, PUSH_TIMEOUT_S, progress, hint=f"{builder.name} login {host}")
+    hint = f"look whether {host} answers; if it knows you: {builder.name} login {host}"
+    _run(command, folder, what, PUSH_TIMEOUT_S, progress, hint=hint)
     built = replace(outcome.built, digest=builder.pushed(image.reference, digest_file))
     _remember(folder, built)
     return replace(outcome, built=built, pushed=True)

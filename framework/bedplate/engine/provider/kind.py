@@ -147,6 +147,12 @@ class Kind(Protocol):
         """Removes it if its token is ours. Already gone is fine."""
         ...
 
+    def may_replace(
+        self, context: Context, inputs: Mapping[str, Json], new_inputs: Mapping[str, Json]
+    ) -> None:
+        """Raises ResourceFailed where its successor could not be made: asked before anything is deleted."""
+        ...
+
     def find(self, context: Context) -> str | None:
         """The id of what the world holds under this URN, if a creation was cut off before it was recorded."""
         ...

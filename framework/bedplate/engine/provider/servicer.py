@@ -132,6 +132,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         kind = self._kind(request.urn)
         found = tuple(differences(decode(request.old_inputs), decode(request.news)))
         replaced = sorted({d.key for d in found if _replaces(kind, d)})
+        if replaced:
+            subject = self._subject(request.urn, request.old_inputs, request.olds)
+            with self._told(subject, request.old_inputs):
+                kind.may_replace(subject.context, subject.inputs, self._inputs(kind, request.news))
         some, none = provider_pb2.DiffResponse.DIFF_SOME, provider_pb2.DiffResponse.DIFF_NONE
         return provider_pb2.DiffResponse(
             changes=some if found else none,

@@ -44,7 +44,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a worker ended: by a signal, or with a code. `at` is in Unix seconds."""
+    """How a process of a server ended: by a signal, with a code, or unseen. `at` is in Unix seconds."""
 
     pid: int
     at: float
@@ -52,9 +52,11 @@ class Exit:
     code: int | None = None
 
     def __str__(self) -> str:
-        how = f"signal {self.signal}" if self.signal is not None else f"code {self.code}"
+        how = f"by signal {self.signal}" if self.signal is not None else f"with code {self.code}"
+        if self.signal is None and self.code is None:
+            how = "unseen"
         moment = datetime.fromtimestamp(self.at, UTC).isoformat(sep=" ", timespec="seconds")
-        return f"worker {self.pid} ended with {how} at {moment}"
+        return f"process {self.pid} ended {how} at {moment}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Master:
     models: tuple[Model, ...] = ()
     error: str | None = None
     listening_since: float | None = None
+    grpc_port: int | None = None
 
     @property
     def workers_ready(self) -> int:

@@ -45,6 +45,7 @@ class ServiceStatus:
     state: health.State | Literal["unknown"]
     url: str | None
     port: int | None
+    grpc_port: int | None
     pid: int | None
     workers: tuple[Worker, ...]
     workers_ready: int
@@ -123,6 +124,7 @@ def _service(world: LocalWorld, folder: Path, programs: Mapping[str, Program]) -
         state="unknown" if damage else health.classify(master, program),
         url=ServiceFiles(world, name).url(port) if port else None,
         port=port,
+        grpc_port=master.grpc_port if master else None,
         pid=master.pid if master else None,
         workers=master.workers if master else (),
         workers_ready=master.workers_ready if master else 0,

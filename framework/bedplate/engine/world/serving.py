@@ -193,10 +193,10 @@ def ports_of_others(world: LocalWorld, name: str) -> Iterator[tuple[Token, int]]
             yield other, _port(other)
 
 
-def port_in_use(port: int) -> ResourceFailed:
+def port_in_use(port: int, field: str = "port") -> ResourceFailed:
     return ResourceFailed(
         f"port {port} is in use by another service or process",
-        "stop that, or set another `port`, then run again",
+        f"stop that, or set another `{field}`, then run again",
     )
 
 

@@ -28,7 +28,7 @@ _OBEYS_WITHIN_S = 5.0
 
 @dataclass(frozen=True)
 class Exit:
-    """How a worker ended: by a signal or with a code."""
+    """How a worker or a master ended: by a signal or with a code, neither where nobody saw it."""
 
     pid: int
     signal: int | None
@@ -40,6 +40,8 @@ class Exit:
         return {"pid": self.pid, **how, "at": self.at}
 
     def __str__(self) -> str:
+        if self.signal is None and self.code is None:
+            return "ended unseen, and not because it was told to"
         return f"ended by signal {self.signal}" if self.signal is not None else f"ended with code {self.code}"
 
 

@@ -96,11 +96,13 @@ class Connection(HttpToolsProtocol):
             self._came = data
         if not self._awaits_head and not self._body_since:  # the first bytes of a next request
             self._awaits_head, self._head_since, self._head_bytes = True, self.loop.time(), 0
-        super().data_received(data)
-        if self._awaits_head and not (self._refused_since or self.transport.is_closing()):
-            self._head_bytes += len(data)
+        if self._awaits_head:
+            end = data.find(b"\r\n\r\n")
+            self._head_bytes += len(data) if end < 0 else end
             if self._head_bytes > _HEAD_BYTES:
                 self._refuse(431, "the request's head is too long")
+                return
+        super().data_received(data)
 
     def on_message_begin(self) -> None:
         self._within = True

@@ -20,15 +20,15 @@ class NotProven(Exception):
 
 @dataclass
 class Losses:
-    """Workers that ended without being told to, over the life of a master."""
+    """What ended without being told to: workers over the life of a master, and the master before it."""
 
     count: int = 0
     last: Exit | None = None
 
-    def add(self, end: Exit) -> None:
+    def add(self, end: Exit, what: str = "worker") -> None:
         self.count += 1
         self.last = end
-        log.write("error", "worker lost", pid=end.pid, how=str(end))
+        log.write("error", f"{what} lost", pid=end.pid, how=str(end))
 
 
 class Fleet:

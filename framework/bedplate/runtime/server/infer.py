@@ -21,6 +21,10 @@ from bedplate.runtime.server.refused import Refused, refuse, shown
 
 _SCALARS = frozenset({str, int, float, bool})
 _SIZE = "binary_data_size"
+# Parameters of protocol extensions that an answer without them would not be right.
+_NOT_HERE = frozenset({"classification", "sequence_id", "sequence_start", "sequence_end"}) | {
+    f"shared_memory_{end}" for end in ("region", "offset", "byte_size")
+}
 
 
 class Signature(Protocol):
@@ -149,6 +153,8 @@ def _parameters(owner: Mapping[str, object], what: str) -> Mapping[str, object]:
     if type(parameters) is not dict:
         refuse(f"parameters of {what} must be an object")
     for name, value in parameters.items():
+        if name in _NOT_HERE:
+            refuse(f"parameter {name} of {what}: this server does not have that extension")
         if type(value) not in _SCALARS:
             refuse(f"parameter {shown(name)} of {what} must be a string, a number or a boolean")
     return parameters

@@ -128,6 +128,10 @@ class Lane:
 def lane(model: Model, limits: Limits) -> Lane | None:
     """The lane of a model, None where it has none."""
     tensors = (*model.inputs, *model.outputs)
-    if len(model.inputs) != 1 or not all(tensor.datatype in _NUMBERS for tensor in tensors):
+    if (
+        model.runs_by_value
+        or len(model.inputs) != 1
+        or not all(tensor.datatype in _NUMBERS for tensor in tensors)
+    ):
         return None
     return Lane(model, limits)

@@ -6,12 +6,14 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from bedplate.runtime.server import listening, log
+from bedplate.runtime.server.child import Exit
 from bedplate.runtime.server.config import Config, load
 from bedplate.runtime.server.config_table import ConfigError
 from bedplate.runtime.server.control import Answer, Control, Final, Json
@@ -39,10 +41,13 @@ class Master:
     async def run(self) -> int:
         """Serve until told to end; the exit code is 0 then, 1 when a second signal cut the drain short."""
         self._listen_to_signals()
+        before = _left_by(self._control_path)
         self._metrics = _metrics_folder(self._control_path)
-        self._listener, self._listening_since, predecessor = await listening.obtain(
-            self._config, self._control_path
-        )
+        obtained = await listening.obtain(self._config, self._control_path)
+        self._listener, self._listening_since = obtained.listener, obtained.since
+        self._guard, predecessor = obtained.guard, obtained.predecessor
+        if predecessor is None and before is not None:
+            self._losses.add(Exit(before, None, None, time.time()), "master")
         self._fleet = Fleet(
             self._config, self._listener, self._metrics, self._losses, accepting=predecessor is None
         )
@@ -93,6 +98,7 @@ class Master:
         await asyncio.gather(self._fleet.gone(), *self._draining.values())
         await self._log.end(self._config.timeouts.stop_s - (time.monotonic() - began))
         self._listener.close()
+        self._keep(None)
         self._control.close()
         shutil.rmtree(self._metrics, ignore_errors=True)
 
@@ -119,6 +125,7 @@ class Master:
             "generation": self._config.generation,
             "host": self._config.host,
             "port": self._config.port,
+            "grpc_port": self._config.grpc_port,
             "listening_since": self._listening_since,
         }
 
@@ -150,13 +157,17 @@ class Master:
                     self._fleet.route(config)
                     await self._fleet.obeyed()
                     return Final({"ok": True})
-                fleet = await self._proven(config, progress)
-            except (ConfigError, NotProven) as error:
+                guard = listening.reserve(config, self._config.grpc_port)
+                fleet = await self._proven(config, guard, progress)
+            except (ConfigError, NotProven, listening.CannotListen) as error:
+                log.write("error", "not changed", reason=str(error))
                 return _refused(str(error))
             if self._stopping.is_set():
                 fleet.kill()
+                _close(guard)
                 return _refused("the server is ending")
             old, self._fleet, self._config = self._fleet, fleet, config
+            self._keep(guard)
             fleet.open()
             fleet.tend()
             await fleet.obeyed()
@@ -171,10 +182,18 @@ class Master:
         if config.service != self._config.service:
             raise ConfigError(f"this server is {self._config.service}, not {config.service}")
 
-    async def _proven(self, config: Config, progress: Answer) -> Fleet:
+    async def _proven(self, config: Config, guard: socket.socket | None, progress: Answer) -> Fleet:
         fleet = Fleet(config, self._listener, self._metrics, self._losses, accepting=False)
-        await fleet.prove(lambda text: progress({"progress": text}))
+        try:
+            await fleet.prove(lambda text: progress({"progress": text}))
+        except NotProven:
+            _close(guard)
+            raise
         return fleet
+
+    def _keep(self, guard: socket.socket | None) -> None:
+        _close(self._guard)
+        self._guard = guard
 
     async def _change_log(self, config: Config, draining: asyncio.Task[None]) -> None:
         """Roll as the new configuration has it; without a log there, first what the old workers still write."""
@@ -201,15 +220,35 @@ def _routes_alone(one: Config, other: Config) -> bool:
     return changed == other and one.routes != other.routes
 
 
+def _close(guard: socket.socket | None) -> None:
+    if guard is not None:
+        guard.close()
+
+
 def _refused(error: str) -> Final:
     return Final({"ok": False, "error": error})
 
 
+def _left_by(control_path: Path) -> int | None:
+    """The process id of a master that was killed: it left its folder, which one that ends by itself takes away."""
+    found = (_pid_of(folder) for folder in _folders(control_path))
+    return next((pid for pid in found if pid is not None and not Path(f"/proc/{pid}").exists()), None)
+
+
+def _folders(control_path: Path) -> Iterator[Path]:
+    return control_path.parent.glob(f"{control_path.name}.metrics.*")
+
+
+def _pid_of(folder: Path) -> int | None:
+    pid = folder.suffix.removeprefix(".")
+    return int(pid) if pid.isdigit() else None
+
+
 def _metrics_folder(control_path: Path) -> Path:
     """This master's own folder beside its control socket; those of masters that are gone go."""
-    for folder in control_path.parent.glob(f"{control_path.name}.metrics.*"):
-        pid = folder.suffix.removeprefix(".")
-        if pid == str(os.getpid()) or not (pid.isdigit() and Path(f"/proc/{pid}").exists()):
+    for folder in _folders(control_path):
+        pid = _pid_of(folder)
+        if pid == os.getpid() or pid is None or not Path(f"/proc/{pid}").exists():
             shutil.rmtree(folder, ignore_errors=True)
     mine = control_path.with_name(f"{control_path.name}.metrics.{os.getpid()}")
     mine.mkdir(mode=0o700)

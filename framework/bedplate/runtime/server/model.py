@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import stat
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,13 @@ DATATYPES: Mapping[str, tuple[str, type[np.generic]]] = {
 }
 
 
+# Operators whose work a value of an input may decide: how often they run what, or how large their output is.
+_BY_VALUE = frozenset(
+    {"CenterCropPad", "ConstantOfShape", "Expand", "If", "Loop", "MaxUnpool", "NonMaxSuppression", "OneHot"}
+    | {"Pad", "Range", "Resize", "Scan", "SequenceMap", "Tile", "Upsample"}
+)
+
+
 class NotLoadable(ValueError):
     """The model cannot be served; the text says why in one line."""
 
@@ -66,13 +74,19 @@ class Tensor(NamedTuple):
 
 
 class Model:
-    """A loaded, verified and warmed-up model with its signature."""
+    """A loaded, verified and warmed-up model with its signature.
 
-    def __init__(self, file: ModelFile, session: onnxruntime.InferenceSession) -> None:
+    `runs_by_value`: how long a run takes may hang on what is in its inputs, so that no earlier run tells it.
+    """
+
+    def __init__(
+        self, file: ModelFile, session: onnxruntime.InferenceSession, operators: Set[str] = frozenset()
+    ) -> None:
         self.name = file.name
         self.version = file.version
         self.inputs = tuple(_tensor(node, "input") for node in session.get_inputs())
         self.outputs = tuple(_tensor(node, "output") for node in session.get_outputs())
+        self.runs_by_value = not _BY_VALUE.isdisjoint(operators)
         self._session = session
         self._seconds_per_element = 0.0
 
@@ -107,6 +121,8 @@ class Model:
 
     def expected_s(self, feeds: Mapping[str, Array], elements: int | None = None) -> float:
         """How long a run on these feeds should take, learned from the runs so far (one row costs most)."""
+        if self.runs_by_value:
+            return math.inf
         return self._seconds_per_element * (elements or _elements(feeds))
 
     def warm_up(self) -> None:
@@ -153,11 +169,11 @@ def load(file: ModelFile, config: Config) -> Model:
     """Read, verify, build and warm up a model; raises NotLoadable."""
     try:
         data = _read(file, config.memory_bytes)
-        onnx_file.check(data)
+        operators = onnx_file.check(data)
         session = onnxruntime.InferenceSession(
             data, sess_options=_options(config), providers=["CPUExecutionProvider"]
         )
-        model = Model(file, session)
+        model = Model(file, session, operators)
         if config.batching is not None:
             model.check_batches()
         model.warm_up()

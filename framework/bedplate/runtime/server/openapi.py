@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from bedplate.runtime.server import example
 from bedplate.runtime.server.config import Config
+from bedplate.runtime.server.json_data import NO_JSON_FORM
 from bedplate.runtime.server.model import Model, Tensor
 from bedplate.runtime.server.readiness import Readiness
 from bedplate.version import __version__
@@ -19,6 +20,14 @@ _ELEMENTS: Mapping[str, Mapping[str, object]] = {
     "FP64": {"type": "number"},
 }
 _PLAIN = ("/health", "/metrics", "/v2", "/v2/health/live", "/v2/health/ready")
+_BINARY: Mapping[str, object] = {
+    "schema": {
+        "type": "string",
+        "format": "binary",
+        "description": "JSON of the length that the header Inference-Header-Content-Length says, then tensors; "
+        "with 0 there, the model's one input alone",
+    }
+}
 _ERROR: Mapping[str, object] = {
     "type": "object",
     "properties": {"error": {"type": "string"}},
@@ -75,11 +84,14 @@ def _inference(model: Model) -> dict[str, object]:
         },
         ["model_name", "id", "outputs"],
     )
-    taken = _content(request)
-    made = example.of(model).request
-    if made is not None:
-        taken["content"]["application/json"]["example"] = json.loads(made)
-    return {"requestBody": {"required": True, **taken}, **_answers(answer)}
+    taken: dict[str, object] = {"application/octet-stream": _BINARY}
+    if not any(tensor.datatype in NO_JSON_FORM for tensor in model.inputs):
+        said: dict[str, object] = {"schema": request}
+        made = example.of(model).request
+        if made is not None:
+            said["example"] = json.loads(made)
+        taken["application/json"] = said
+    return {"requestBody": {"required": True, "content": taken}, **_answers(answer)}
 
 
 def _object(properties: Mapping[str, object], required: Sequence[str]) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -29,6 +30,6 @@ def refuse(message: str) -> NoReturn:
 
 
 def shown(value: object) -> str:
-    """A client's value in a message, bounded."""
-    text = repr(value)
+    """A client's value in a message, as JSON has it but for a text's quotes, bounded."""
+    text = repr(value) if isinstance(value, str | bytes) else json.dumps(value, default=repr)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -45,7 +45,7 @@ class Runner:
 
     def at_once(self, model: Model, body: bytes, form: Form, identity: str) -> Answer | None:
         """The answer to one request, None where it would take time; raises Refused, or what Model.run raises."""
-        if len(body) > INLINE_BODY_BYTES or form.encoding is not None:
+        if len(body) > INLINE_BODY_BYTES or form.encoding is not None or model.runs_by_value:
             return None
         request = infer.read(body, model, self._limits, form.json_bytes)
         if model.expected_s(request.feeds) > _INLINE_S:

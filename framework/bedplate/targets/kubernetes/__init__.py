@@ -10,6 +10,7 @@ patches.py   changes in Kubernetes' own words
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from bedplate.diagnostics import Diagnostic, PathKey
 from bedplate.graph import Resource, Value
@@ -96,7 +97,12 @@ def base(workloads: Sequence[Workload], environment: Environment) -> Lowered:
     return Lowered(
         (
             _resource("namespace", "core/v1", "Namespace", objects.namespace(where)),
-            _resource("default-deny", "networking.k8s.io/v1", "NetworkPolicy", objects.default_deny(where)),
+            replace(
+                _resource(
+                    "default-deny", "networking.k8s.io/v1", "NetworkPolicy", objects.default_deny(where)
+                ),
+                depends_on=("namespace",),
+            ),
         )
     )
 
@@ -108,7 +114,10 @@ def lower(workload: Workload, environment: Environment) -> Lowered:
         return _artifact(workload, environment)
     found = patches.applied(workload, objects.of(workload, where))
     resources = tuple(
-        _resource(f"{workload.name}-{item.suffix}", item.api, item.kind, item.content, item.theirs)
+        replace(
+            _resource(f"{workload.name}-{item.suffix}", item.api, item.kind, item.content, item.theirs),
+            depends_on=tuple(f"{workload.name}-{suffix}" for suffix in item.needs),
+        )
         for item in found
     )
     url = f"http://{dns_name(workload.name)}.{where.namespace}.svc"

@@ -13,6 +13,7 @@ class Object:
 
     `role` tells objects of one kind apart within a service: its Services for the two sides of a canary.
     `theirs` are the properties that a controller writes after they were made: to apply again leaves them.
+    `needs` are the suffixes of those of the same service that have to be there before it.
     """
 
     api: str
@@ -20,6 +21,7 @@ class Object:
     content: dict[str, Value]
     role: str = ""
     theirs: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
     @property
     def suffix(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from bedplate.graph import Value
 from bedplate.targets.kubernetes import pods, rollout
@@ -16,25 +17,34 @@ _CLUSTER_METRICS = ("cpu", "memory")
 
 
 def of(service: Service, where: Place) -> tuple[Object, ...]:
-    """Everything that a service is on a cluster, each object after what it names."""
-    found = [Object("core/v1", "ServiceAccount", _account(service, where))]
+    """Everything that a service is on a cluster, each object after what it names or must not run without."""
+    before = [*_before(service, where)]
+    workload = replace(_workload(service, where), needs=tuple(item.suffix for item in before))
+    return (*before, workload, *_after(service, where, workload))
+
+
+def _before(service: Service, where: Place) -> Iterator[Object]:
+    """What pods of the service are found, weighed and kept apart by, and what they are given."""
+    yield Object("core/v1", "ServiceAccount", _account(service, where))
     if pods.secrets(service):
-        found.append(Object("core/v1", "Secret", _secret(service, where)))
-    found.append(_workload(service, where))
-    found.append(Object("core/v1", "Service", _service(service, where)))
+        yield Object("core/v1", "Secret", _secret(service, where))
+    yield Object("networking.k8s.io/v1", "NetworkPolicy", _network(service, where))
+    yield Object("core/v1", "Service", _service(service, where))
     if service.canary:
-        found += rollout.around(service, where)
+        yield from rollout.around(service, where)
     if service.host is not None and where.gateway is not None:
         content, theirs = rollout.route(service, where), rollout.weights(service)
-        found.append(Object("gateway.networking.k8s.io/v1", "HTTPRoute", content, theirs=theirs))
+        yield Object("gateway.networking.k8s.io/v1", "HTTPRoute", content, theirs=theirs)
+
+
+def _after(service: Service, where: Place, workload: Object) -> Iterator[Object]:
+    """What scales, spares and watches its pods."""
     if service.autoscaling is not None:
-        found.append(_scaler(service, service.autoscaling, where))
+        yield replace(_scaler(service, service.autoscaling, where), needs=(workload.suffix,))
     if fewest(service) > 1:
-        found.append(Object("policy/v1", "PodDisruptionBudget", _disruption(service, where)))
-    found.append(Object("networking.k8s.io/v1", "NetworkPolicy", _network(service, where)))
+        yield Object("policy/v1", "PodDisruptionBudget", _disruption(service, where))
     if _is_watched(service, where):
-        found.append(Object("monitoring.coreos.com/v1", "PodMonitor", _monitor(service, where)))
-    return tuple(found)
+        yield Object("monitoring.coreos.com/v1", "PodMonitor", _monitor(service, where))
 
 
 def fewest(service: Service) -> int:

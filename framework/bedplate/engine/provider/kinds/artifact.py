@@ -106,6 +106,11 @@ class Artifact:
             store.collect_garbage(world)
             remove_if_empty(world.artifacts)
 
+    def may_replace(
+        self, context: Context, inputs: Mapping[str, Json], new_inputs: Mapping[str, Json]
+    ) -> None:
+        """Nothing stands in the way."""
+
     def find(self, context: Context) -> str | None:
         owned = token.load(store.token_path(_world(context), _name(context.urn)))
         return owned.id if owned is not None and owned.is_of(context.urn) else None

@@ -158,6 +158,15 @@ class Service:
             with failures(f"remove {owned.name}"):
                 removal.remove_service(self._machine, world, owned)
 
+    def may_replace(
+        self, context: Context, inputs: Mapping[str, Json], new_inputs: Mapping[str, Json]
+    ) -> None:
+        """A port that somebody else has would leave nothing that serves."""
+        match new_inputs.get("port"):
+            case int(port) if port != inputs.get("port"):
+                if not self._is_ours(_world(context), str(inputs["name"]), port):
+                    self._refuse_taken(port, "port")
+
     def find(self, context: Context) -> str | None:
         services = (_world(context).root / "services").glob(f"*/{token.FILE}")
         found = (token.load(path) for path in sorted(services))
@@ -187,6 +196,8 @@ class Service:
 
     def _port(self, context: Context, world: LocalWorld, owned: Token, wanted: ServiceInputs) -> int:
         answering = self._machine.master(world, wanted.name)
+        if answering is None and wanted.grpc_port is not None:
+            self._refuse_taken(wanted.grpc_port, "grpc_port")
         if answering is not None and wanted.port in (None, answering.port):
             return answering.port  # a creation that was cut off got that far
         others = list(ports_of_others(world, owned.name))
@@ -205,9 +216,19 @@ class Service:
         holder = next((other for other, held in others if held == port), None)
         if holder is not None:
             removal.evict(self._machine, world, holder)
-        elif not self._machine.port_is_free(port):
-            raise port_in_use(port)
+        else:
+            self._refuse_taken(port, "port")
         return port
+
+    def _is_ours(self, world: LocalWorld, name: str, port: int) -> bool:
+        """Whether a port is that of a service of this environment, this one included."""
+        master = self._machine.master(world, name)
+        others = ports_of_others(world, name)
+        return port in ({held for _, held in others} | {master.port if master else None})
+
+    def _refuse_taken(self, port: int, field: str) -> None:
+        if not self._machine.port_is_free(port):
+            raise port_in_use(port, field)
 
 
 def _cut_off(world: LocalWorld, owned: Token) -> Observed:

@@ -97,6 +97,11 @@ class Supervisor:
             if owned is None or owned.id == id:
                 _tidy(world)
 
+    def may_replace(
+        self, context: Context, inputs: Mapping[str, Json], new_inputs: Mapping[str, Json]
+    ) -> None:
+        """Nothing stands in the way."""
+
     def find(self, context: Context) -> str | None:
         owned = supervision.owner(_world(context))
         return owned.id if owned is not None and owned.is_of(context.urn) else None

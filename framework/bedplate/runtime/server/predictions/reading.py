@@ -12,12 +12,12 @@ _FILES = "date=*/hour=*/predictions-*.parquet"
 _PARTITIONS = pa.schema([("date", pa.string()), ("hour", pa.int32())])
 
 
-def dataset(folder: Path) -> pyarrow.dataset.Dataset:
+def dataset(folder: str | Path) -> pyarrow.dataset.Dataset:
     """The log of one model, all versions of it: a tensor that a version does not have is null in its rows.
 
     `date` and `hour` are columns too, and a filter on them reads only the files that it needs.
     """
-    files = [str(path) for path in sorted(folder.glob(_FILES))]
+    files = [str(path) for path in sorted(Path(folder).glob(_FILES))]
     schemas = [pyarrow.parquet.read_schema(path) for path in files]
     schema = pa.unify_schemas([*schemas, _PARTITIONS], promote_options="permissive")
     hive = pyarrow.dataset.partitioning(_PARTITIONS, flavor="hive")
