@@ -9,16 +9,16 @@ CODE := framework tests examples benchmarks
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench schema engine browser images clean lock
+.PHONY: help demo test check bench schema engine browser images cluster cluster-stop control-plane clean lock
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
 
 demo: engine $(EXAMPLE)/models/delay.onnx ## set everything up, serve a real model on this machine and ask it about real flights
 	$(BEDPLATE) up --yes
 	@url=$$($(BEDPLATE) status --json | $(URL)) && echo && $(BIN)/python $(EXAMPLE)/ask.py "$$url"
 
-test: engine browser images check ## set everything up and run every test
+test: engine browser images control-plane check ## set everything up and run every test
 	$(BIN)/pytest -n 3 --dist worksteal
 
 check: .venv/installed ## lint, format and types
@@ -43,6 +43,15 @@ browser:
 
 images:
 	@tests/images/install
+
+control-plane:
+	@tests/cluster/install
+
+cluster: engine control-plane ## start a real Kubernetes control plane on 127.0.0.1, without machines
+	@$(BIN)/python -m tests.cluster start
+
+cluster-stop: .venv/installed ## end it
+	@$(BIN)/python -m tests.cluster stop
 
 clean: ## take the demo down and remove the environment and what was generated
 	@if [ -d $(EXAMPLE)/.bedplate ] && [ -x $(BIN)/bedplate ]; then $(BEDPLATE) destroy --yes; fi

@@ -139,12 +139,15 @@ def serving(folder: Path, pairs: int) -> Iterator[Comparison | Peak]:
 
 
 def in_turn(servers: Sequence[Served], times: int) -> None:
-    """Ask all of them, one after the other and that several times, each on one core and warm."""
+    """Ask all of them, one after the other and that several times, each on one core and warm.
+
+    Every other time in reverse, as what ran just before leaves a virtual machine faster or slower.
+    """
     for server in servers:
         server.on([0])
         server.load(seconds=2)
-    for _ in range(times):
-        for server in servers:
+    for number in range(times):
+        for server in servers if number % 2 else reversed(servers):
             server.loads.append(server.load())
 
 

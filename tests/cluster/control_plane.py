@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import ssl
 import subprocess
 import time
@@ -84,8 +83,8 @@ def control_plane(folder: Path) -> Iterator[Cluster]:
 
 def start(folder: Path, processes: list[subprocess.Popen[bytes]]) -> Cluster:
     """Starts all of it; each process is in `processes` as soon as there is one."""
-    missing = [name for name in ("etcd", "kube-apiserver", "kwok") if not (programs() / name).exists()]
-    assert not missing, f"there is no {', '.join(missing)} here: run tests/cluster/install"
+    if not programs().exists():
+        raise FileNotFoundError(f"there is no control plane in {programs()}: run tests/cluster/install")
     folder.mkdir(parents=True, exist_ok=True)
     etcd, api = free_port(), free_port()
     cluster = Cluster(folder, f"https://127.0.0.1:{api}", secrets.token_hex(16))
@@ -232,12 +231,3 @@ def _is_established(definition: Mapping[str, Any]) -> bool:
 def _create(client: httpx.Client, path: str, content: Mapping[str, Any]) -> None:
     answer = client.post(path, json=content)
     assert answer.status_code in (201, 409), f"{path}: {answer.text}"
-
-
-def stop(pids: Sequence[int]) -> None:
-    """Ends processes of an earlier `start`, by id."""
-    for pid in reversed(pids):
-        try:
-            os.kill(pid, signal.SIGTERM)
-        except ProcessLookupError:
-            continue
