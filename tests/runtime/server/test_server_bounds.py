@@ -104,6 +104,31 @@ def test_what_is_not_http_is_a_client_error(shared: Server, data: bytes) -> None
     assert json.loads(body)["error"]
 
 
+@pytest.mark.parametrize(
+    ("head", "status", "told"),
+    [
+        ("", 400, "a request must have one Host"),
+        ("Host: localhost\r\nHost: localhost", 400, "a request must have one Host"),
+        ("Host: localhost\r\nTransfer-Encoding: gzip, chunked", 400, "there is chunked, and that alone"),
+        ("Host: localhost\r\nTransfer-Encoding: chunked", 200, ""),
+    ],
+)
+def test_what_two_servers_could_read_differently_is_refused(
+    shared: Server, head: str, status: int, told: str
+) -> None:
+    body = json.dumps({"inputs": [row()]}).encode()
+    start = f"POST /v2/models/classifier/infer HTTP/1.1\r\n{head}\r\n".replace("\r\n\r\n", "\r\n")
+    length = "" if "chunked" in head else f"Content-Length: {len(body)}\r\n"
+    sent = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if "chunked" in head else body
+    found, _, answer = raw(shared, f"{start}{length}\r\n".encode() + sent)
+    assert found == status
+    assert told in json.loads(answer).get("error", "")
+
+
+def test_an_old_client_needs_no_host(shared: Server) -> None:
+    assert raw(shared, b"GET /health HTTP/1.0\r\n\r\n")[0] == 200
+
+
 def test_noise_ends_no_worker(shared: Server) -> None:
     for _ in range(200):
         with socket.create_connection(("127.0.0.1", shared.tree["port"])) as connection:

@@ -59,7 +59,7 @@ async def trickle(data: bytes, more: bytes) -> tuple[bytes, float]:
 def test_a_head_must_arrive_in_time() -> None:
     began = time.monotonic()
     with suppress(ConnectionResetError):  # a byte was on its way when the server closed
-        answer, _ = asyncio.run(trickle(b"GET / HTTP/1.1\r\nX-A: ", b"a"))
+        answer, _ = asyncio.run(trickle(b"GET / HTTP/1.1\r\nHost: a\r\nX-A: ", b"a"))
         assert answer == b""
     assert time.monotonic() - began < TOO_LONG_S
 
@@ -74,14 +74,14 @@ def test_a_connection_without_a_word_is_closed() -> None:
     "head", ["/ HTTP/1.1\r\nContent-Length: 9999", "/v2/models/a/infer HTTP/1.1\r\nContent-Length: 999"]
 )
 def test_a_body_must_arrive_in_time(head: str) -> None:
-    answer, took_s = asyncio.run(trickle(f"POST {head}\r\n\r\n".encode(), b"a"))
+    answer, took_s = asyncio.run(trickle(f"POST {head}\r\nHost: a\r\n\r\n".encode(), b"a"))
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"content-type: application/json" in answer
     assert took_s < TOO_LONG_S
 
 
 def test_who_goes_on_sending_reads_why_that_is_refused() -> None:
-    answer, took_s = asyncio.run(trickle(b"GET / HTTP/1.1\r\nX-A: " + b"a" * 70_000, b"a"))
+    answer, took_s = asyncio.run(trickle(b"GET / HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 70_000, b"a"))
     assert answer.startswith(b"HTTP/1.1 431 ")
     assert took_s < TOO_LONG_S
 
@@ -106,7 +106,7 @@ def test_an_answer_that_nobody_takes_is_not_kept(reads: bool) -> None:
             client.setblocking(False)
             loop, got = asyncio.get_running_loop(), 0
             await loop.sock_connect(client, listener.getsockname())
-            await loop.sock_sendall(client, b"GET / HTTP/1.1\r\n\r\n")
+            await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             if not reads:
                 while not serving._state.connections:
                     await asyncio.sleep(0.02)
@@ -143,7 +143,7 @@ def test_no_timer_but_ours_closes_a_quiet_connection() -> None:
             serving.loaded()
             reader, writer = await asyncio.open_connection(*listener.getsockname())
             for _ in range(2):
-                writer.write(b"GET / HTTP/1.1\r\n\r\n")
+                writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
                 (one,) = serving._state.connections
                 assert isinstance(one, connection.Connection)

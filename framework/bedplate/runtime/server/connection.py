@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -78,6 +79,7 @@ class Connection(HttpToolsProtocol):
         self._refused_since = 0.0
         self._left_bytes = 0  # of what was written
         self._taken_at = self._quiet_since  # when that last changed
+        self._wrong = ""  # what is wrong with a head
         self._within = False  # a request: its first byte has come, and its last has not
         self._came = b""  # what a request began with
         self._held: list[bytes] | None = None  # the body so far of a request that Uvicorn knows nothing of
@@ -109,6 +111,9 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        self._wrong = _wrong(self.headers, self.parser.get_http_version())
+        if self._wrong:
+            raise ValueError(self._wrong)  # which ends the parser, and comes back as `send_400_response`
         self._awaits_head = False
         self._body_since = self.loop.time()
         if self._may_be_held():
@@ -204,7 +209,7 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(400, msg)
+        self._refuse(400, self._wrong or msg)
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer below the application, where no request could be made of what came, and close.
@@ -268,6 +273,14 @@ class Connection(HttpToolsProtocol):
 
     def abort(self) -> None:
         self.transport.abort()
+
+
+def _wrong(headers: Sequence[tuple[bytes, bytes]], version: str) -> str:
+    """What two servers in a row could read differently, so that one head would be two requests (RFC 9112)."""
+    if version == "1.1" and sum(name == b"host" for name, _ in headers) != 1:
+        return "a request must have one Host"
+    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+    return "" if codings in ([], [b"chunked"]) else "of transfer encodings there is chunked, and that alone"
 
 
 def _head(told: Reply, date: bytes, keeps: bool) -> bytes:
