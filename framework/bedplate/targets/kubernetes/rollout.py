@@ -18,6 +18,7 @@ from bedplate.workloads import SIDES, Service
 # Labels of pods: the service, and the version, which the controller of rollouts writes there.
 NAME_LABEL, HASH_LABEL = "app.kubernetes.io/name", "rollouts-pod-template-hash"
 _EVERY = "1m"
+_LATER_S = 1.0  # a gateway gives up than the server, which says more
 
 
 def strategy(service: Service, where: Place) -> dict[str, Value]:
@@ -84,19 +85,22 @@ def route(service: Service, where: Place) -> dict[str, Value]:
         "name": where.gateway or "",
         "namespace": where.gateway_namespace or where.namespace,
     }
+    rule: dict[str, Value] = {
+        "matches": ({"path": {"type": "PathPrefix", "value": "/"}},),
+        "backendRefs": backends,
+    }
+    if service.timeout_s is not None:
+        rule["timeouts"] = {"request": _duration(service.timeout_s + _LATER_S)}
     return {
         "metadata": where.metadata(service.name, "serving"),
-        "spec": {
-            "parentRefs": (gateway,),
-            "hostnames": (service.host or "",),
-            "rules": (
-                {
-                    "matches": ({"path": {"type": "PathPrefix", "value": "/"}},),
-                    "backendRefs": backends,
-                },
-            ),
-        },
+        "spec": {"parentRefs": (gateway,), "hostnames": (service.host or "",), "rules": (rule,)},
     }
+
+
+def _duration(seconds: float) -> str:
+    """As the Gateway API writes it (GEP-2257): no part has more than five digits."""
+    whole, thousandths = divmod(round(seconds * 1000), 1000)
+    return (f"{whole}s" if whole else "") + (f"{thousandths}ms" if thousandths else "")
 
 
 def _backend(service: Service, side: str, weight: int) -> dict[str, Value]:
