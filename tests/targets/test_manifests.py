@@ -30,6 +30,16 @@ def test_the_documents_are_the_objects_of_the_graph(case: Case, tmp_path: Path) 
             assert others == secret | remote
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_without_libyaml_the_text_is_the_same(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [manifests(graph) for each in compiled(case, tmp_path) for graph in each.graphs.values()]
+    texts = [each.to_yaml() for each in found]
+    monkeypatch.delattr(yaml, "CSafeDumper")
+    assert [each.to_yaml() for each in found] == texts
+
+
 def test_what_is_secret_is_named_with_where_it_comes_from() -> None:
     metadata: dict[str, Value] = {"name": "delay-secrets", "namespace": "flights"}
     values: dict[str, Value] = {"api-key": SecretRef("key"), "token": SecretRef("token"), "level": "high"}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from bedplate.graph import Graph, Json, Resource, SecretRef, encode, secret_refs
 
 _PREFIX = "kubernetes:"
+_WIDTH = 110
 _FIRST = ("apiVersion", "kind", "metadata")
 
 
@@ -26,12 +27,16 @@ class Manifests:
         """One document for each object; the same graph gives the same text."""
         import yaml
 
-        documents = [
-            yaml.safe_dump(each, sort_keys=False, allow_unicode=False, width=110) for each in self.objects
-        ]
-        return (
-            "\n".join(f"# {line}" for line in self._head()) + "\n" + "".join(f"---\n{d}" for d in documents)
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the same text, some times as fast
+        text = yaml.dump_all(
+            self.objects,
+            Dumper=dumper,
+            sort_keys=False,
+            allow_unicode=False,
+            width=_WIDTH,
+            explicit_start=True,
         )
+        return "".join(f"# {line}\n" for line in self._head()) + str(text)
 
     def _head(self) -> Iterator[str]:
         graph = self.graph
