@@ -77,11 +77,25 @@ def test_its_health_check_has_the_probes_of_the_spec(folder: Path) -> None:
     assert '["python", "-P", "-m", "bedplate.runtime.health", "--port", "8080", "--timeout", "2"]' in text
 
 
+def test_what_is_made_is_all_of_one_time(folder: Path) -> None:
+    made, _, taken = (
+        of(folder, base=Base("python:3.13", "3.13", "linux/amd64", 1_700_000_000))
+        .dockerfile("pip.whl")
+        .rpartition("\nFROM ")
+    )
+    assert "for time in (1700000000,)" in made.splitlines()[-1]
+    copies = [line for line in taken.splitlines() if line.startswith("COPY")]
+    assert copies
+    assert all(line.startswith("COPY --from=made /made/") for line in copies)
+
+
 def test_models_are_baked_in_unless_there_is_a_store(folder: Path) -> None:
-    assert "COPY models /models\n" in of(folder).dockerfile("pip.whl")
+    text = of(folder).dockerfile("pip.whl")
+    assert "COPY models /made/models/models\n" in text
+    assert "COPY --from=made /made/models/ /\n" in text
     stored = of(folder, "stored")
     assert stored.models == ()
-    assert "COPY models" not in stored.dockerfile("pip.whl")
+    assert "/made/models" not in stored.dockerfile("pip.whl")
     assert "s3://acme-ml/models" in stored.dockerfile("pip.whl")
 
 

@@ -98,6 +98,7 @@ class Image:
             "base": self.base.reference,
             "python": self.base.python,
             "version": self.base.python.replace(".", ", "),
+            "epoch": self.base.epoch,
             "home": HOME,
             "labels": tuple((name, _quoted(value)) for name, value in self._labels()),
             "baked": bool(self.models),

@@ -41,6 +41,7 @@ case "$1 $2" in
         [ -e "$0.broken" ] && { echo "no space left"; exit 1; }
         while [ "$1" != --iidfile ]; do shift; done
         printf 'sha256:1234' > "$2"; : > "$0.has" ;;
+    "buildx version") echo "github.com/docker/buildx v0.23.0 1234" ;;
     "image inspect")
         case "$4 $5" in
             *RepoDigests*) echo '["ghcr.io/other@sha256:00", "'"${5%:*}"'@DIGEST"]' ;;
@@ -175,7 +176,7 @@ def test_docker_gets_no_network_and_a_time(docker: Path, build: Callable[..., An
     for words in (
         "--network none",
         "SOURCE_DATE_EPOCH=315532800",
-        "rewrite-timestamp=true",
+        "--load",
         "--platform linux/amd64",
     ):
         assert words in line
@@ -262,14 +263,22 @@ def test_the_first_builder_that_can_be_used_is_taken(
     assert [image["builder"] for image in build("delay")["images"]] == ["docker"]
     docker.write_text('#!/bin/sh\n[ "$1" != version ]\n')
     assert [image["builder"] for image in build("delay")["images"]] == ["podman"]
-    podman.rename(project / "podman")
-    (project / "bin" / "buildah").unlink()
-    (project / "bin" / "buildah").symlink_to(project / "podman")
+    buildah = project / "bin" / "buildah"
+    buildah.unlink()
+    buildah.write_text(PODMAN)
+    buildah.chmod(0o755)
+    podman.write_text('#!/bin/sh\n[ "$1" != info ]\n')
     assert [image["builder"] for image in build("delay")["images"]] == ["buildah"]
-    (project / "bin" / "buildah").unlink()
+    buildah.unlink()
     message = build("delay", code=4)["error"]["message"]
-    assert "docker has no daemon that answers, podman is not on PATH, buildah is not on PATH" in message
+    assert "docker has no daemon that answers, podman does not work (podman info says why), " in message
+    assert "buildah is not on PATH" in message
     assert "docker has no daemon" in build("delay", "--with", "docker", code=4)["error"]["message"]
+
+
+def test_podman_under_the_name_of_docker_is_no_docker(docker: Path, build: Callable[..., Any]) -> None:
+    docker.write_text('#!/bin/sh\n[ "$1 $2" = "buildx version" ] && echo buildah 1.33.2\nexit 0\n')
+    assert "docker has no buildx" in build("delay", code=4)["error"]["message"]
 
 
 def test_a_build_that_fails_says_where_all_of_it_is(

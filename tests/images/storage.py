@@ -78,7 +78,7 @@ def storage(folder: Path) -> Iterator[Storage]:
         yield found
     finally:
         found.buildah("rm", "--all")
-        _unmount(folder)
+        unmount(folder)
         shutil.rmtree(folder)
 
 
@@ -92,7 +92,7 @@ def _store_with_base(kept: Path) -> Path:
             found = Storage(making / "storage")
             _configure(found.folder, [])
             found.buildah("bud", "--timestamp", "0", "--tag", BASE, str(making))
-            _unmount(found.folder)
+            unmount(found.folder)
             (found.folder / "root").rename(store)
     return store
 
@@ -127,8 +127,8 @@ def _configure(folder: Path, others: list[Path]) -> None:
     (folder / "storage.conf").write_text("\n".join(lines) + "\n")
 
 
-def _unmount(folder: Path) -> None:
-    """The storage's own mounts, deepest first."""
+def unmount(folder: Path) -> None:
+    """Ends all mounts within a folder, deepest first."""
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for place in sorted((m for m in mounts if Path(m).is_relative_to(folder)), reverse=True):
         subprocess.run(["umount", place], check=True, timeout=BUILDAH_S)

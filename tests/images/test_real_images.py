@@ -9,19 +9,23 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import pytest
 
+from bedplate.engine.images import builders
 from bedplate.graph import Graph
+from bedplate.image import EPOCH
 from bedplate.lockfile import ImagePin, parse
 from bedplate.workspace import Workspace
 from tests.e2e.project import UserProject
 from tests.images.container import Container, running
+from tests.images.docker import Docker, docker, settings
 from tests.images.registry import manifest, registry
 from tests.images.storage import BASE, PROGRAMS, PYTHON, Storage, storage
 
@@ -61,7 +65,7 @@ except OSError as error:
     written = error.strerror
 print(json.dumps({"answer": answer["outputs"][0]["data"], "user": os.getuid(), "written": written}))
 """
-
+ANSWER = {"answer": [6.0], "user": 10001, "written": "Read-only file system"}
 CALL = """
 import numpy, tritonclient.grpc as grpc
 tensor = grpc.InferInput("x", [1, 1], "FP32")
@@ -78,8 +82,22 @@ def here(tmp_path: Path) -> Iterator[Storage]:
         yield found
 
 
-def project(root: Path, here: Storage, registry: str = "ghcr.io") -> UserProject:
-    made = UserProject(root, dict(here.environment))
+@pytest.fixture
+def a_docker(here: Storage, tmp_path: Path) -> Iterator[Docker]:
+    """A Docker that has the base image."""
+    if shutil.which("go") is None and not settings().exists():
+        pytest.skip("there is no Go here to build docker's buildx with")
+    assert settings().exists(), "there is no docker with buildx here: run tests/images/install"
+    base = tmp_path / "base.tar"
+    here.buildah("push", BASE, f"docker-archive:{base}:{BASE}")
+    with docker() as found:
+        found("load", "--input", str(base))
+        base.unlink()
+        yield found
+
+
+def project(root: Path, environment: Mapping[str, str], registry: str = "ghcr.io") -> UserProject:
+    made = UserProject(root, dict(environment))
     made.write(SPEC.format(registry=registry))
     made.model()
     return made
@@ -88,11 +106,11 @@ def project(root: Path, here: Storage, registry: str = "ghcr.io") -> UserProject
 def answers(container: Container) -> None:
     ran = container.runs("python", "-c", ASK)
     assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout) == {"answer": [6.0], "user": 10001, "written": "Read-only file system"}
+    assert json.loads(ran.stdout) == ANSWER
 
 
 def test_an_image_serves_by_itself_and_as_its_pod_starts_it(here: Storage, tmp_path: Path) -> None:
-    flights = project(tmp_path / "flights", here)
+    flights = project(tmp_path / "flights", here.environment)
     flights.ok("build", "--env", "staging", "--context-only", *ON_THE_BASE)  # which gathers the wheels
     (built,) = flights.ok("build", "--env", "staging", "--json", *ON_THE_BASE, within=WITHOUT_NETWORK).data[
         "images"
@@ -121,7 +139,7 @@ def test_an_image_serves_by_itself_and_as_its_pod_starts_it(here: Storage, tmp_p
 def test_podman_builds_one_whose_models_are_mounted_and_which_speaks_grpc(
     here: Storage, tmp_path: Path
 ) -> None:
-    flights = project(tmp_path / "flights", here)
+    flights = project(tmp_path / "flights", here.environment)
     spec = SPEC.format(registry="ghcr.io") + "    expose: {grpc_port: 9000}\n"
     flights.write(spec.replace("    images:", "    artifacts: 's3://acme-ml'\n    images:"))
     on_the_base = ("--with", "podman", *ON_THE_BASE[2:])
@@ -145,9 +163,32 @@ def test_podman_builds_one_whose_models_are_mounted_and_which_speaks_grpc(
             assert container.stopped() == 0, container.log.read_text()
 
 
+def test_docker_builds_pushes_and_runs_one(
+    a_docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with registry(tmp_path) as host:
+        flights = project(tmp_path / "flights", a_docker.environment, host)
+        words = ("--env", "staging", "--json", *ON_THE_BASE[2:])  # docker is the first to be taken
+        (built,) = flights.ok("build", *words, "--push").data["images"]
+        (same,) = flights.ok("build", *words).data["images"]
+        assert (built["builder"], built["pushed"], same["state"]) == ("docker", True, "unchanged")
+        assert manifest(host, "acme/delay", built["digest"])["config"]["digest"] == built["id"]
+    assert _times(a_docker, built["id"], tmp_path / "image.tar") == {EPOCH}
+    restricted = ("--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")
+    container = a_docker("run", "--detach", *restricted, built["id"])
+    a_docker.becomes_healthy(container)
+    assert json.loads(a_docker("exec", container, "python", "-c", ASK)) == ANSWER
+    a_docker("stop", container)
+    assert a_docker("inspect", "--format", "{{.State.ExitCode}}", container) == "0"
+    for name, value in a_docker.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody")
+    assert builders.choose(None).name == "podman"
+
+
 def test_two_builds_are_one_image_which_the_lock_pins(here: Storage, tmp_path: Path) -> None:
     with registry(tmp_path) as host:
-        first, second = (project(tmp_path / name, here, host) for name in ("first", "second"))
+        first, second = (project(tmp_path / name, here.environment, host) for name in ("first", "second"))
         digests = []
         for flights in (first, second):
             (image,) = flights.ok("build", "--env", "staging", "--push", "--json", *ON_THE_BASE).data[
@@ -165,6 +206,24 @@ def test_two_builds_are_one_image_which_the_lock_pins(here: Storage, tmp_path: P
     refused = first.run("validate")
     assert refused.code == 1
     assert "BP240" in refused.text
+
+
+def _times(docker: Docker, image: str, archive: Path) -> set[float]:
+    """The times of all files that an image has beyond its base, in Unix seconds."""
+    docker("save", "--output", str(archive), image)
+    times = set()
+    with tarfile.open(archive) as saved:
+        _, *layers = json.loads(_within(saved, "manifest.json").read())[0]["Layers"]
+        for name in layers:
+            with tarfile.open(fileobj=_within(saved, name)) as layer:
+                times |= {file.mtime for file in layer}
+    return times
+
+
+def _within(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    found = archive.extractfile(name)
+    assert found is not None
+    return found
 
 
 def _on_this_machine(flights: UserProject) -> list[str]:

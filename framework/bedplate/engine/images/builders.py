@@ -46,7 +46,7 @@ class Builder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Docker:
-    """Docker's BuildKit. The times of files are rewritten where it can (0.13 and later)."""
+    """Docker's BuildKit. All times but those of files are SOURCE_DATE_EPOCH from 0.11 (Docker 23) on."""
 
     name: str = "docker"
 
@@ -55,14 +55,15 @@ class Docker:
             return "is not on PATH"
         if not _succeeds(self.name, "version", "--format", "{{.Server.Version}}"):
             return "has no daemon that answers"
-        return None if _succeeds(self.name, "buildx", "version") else "has no buildx"
+        # podman, which may be called docker, has a buildx that takes none of its options.
+        return None if "docker/buildx" in _answer(self.name, "buildx", "version") else "has no buildx"
 
     def build(self, context: Path, reference: str, base: Base, id_file: Path) -> list[str]:
         words = [self.name, "buildx", "build", "--progress", "plain", "--network", "none"]
         words += ["--provenance", "false", "--sbom", "false", "--platform", base.platform]
         words += ["--build-arg", f"SOURCE_DATE_EPOCH={base.epoch}"]
-        words += ["--output", "type=docker,rewrite-timestamp=true", "--tag", reference]
-        return [*words, "--iidfile", str(id_file), str(context)]
+        # Not rewrite-timestamp: docker's own store ignores it, and containerd's refuses it beside --load.
+        return [*words, "--load", "--tag", reference, "--iidfile", str(id_file), str(context)]
 
     def settled(self, image: str, reference: str, scratch: Path) -> str:
         return image
@@ -98,7 +99,9 @@ class Containers:
     as_it_is: tuple[str, ...] = ()
 
     def problem(self) -> str | None:
-        return None if shutil.which(self.name) else "is not on PATH"
+        if shutil.which(self.name) is None:
+            return "is not on PATH"
+        return None if _succeeds(self.name, "info") else f"does not work ({self.name} info says why)"
 
     def build(self, context: Path, reference: str, base: Base, id_file: Path) -> list[str]:
         # docker's format: OCI's has no HEALTHCHECK. chroot isolation cannot take the network away.
