@@ -50,7 +50,7 @@ control-plane:
 cluster: engine control-plane ## start a real Kubernetes control plane on 127.0.0.1, without machines
 	@$(BIN)/python -m tests.cluster start
 
-cluster-stop: .venv/installed ## end it
+cluster-stop: .venv/installed ## end that control plane
 	@$(BIN)/python -m tests.cluster stop
 
 clean: ## take the demo down and remove the environment and what was generated

@@ -17,7 +17,19 @@ from bedplate.cli import VERBS
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("framework", "specs", "templates", "stacks", "tests", "examples", "docs", "tools", "benchmarks")
 FILES = ("README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile", ".ci/run")
-TARGETS = ("help", "demo", "test", "check", "bench", "schema", "engine", "clean", "lock")
+TARGETS = (
+    "help",
+    "demo",
+    "test",
+    "check",
+    "bench",
+    "schema",
+    "engine",
+    "cluster",
+    "cluster-stop",
+    "clean",
+    "lock",
+)
 # Put together here, so that this file does not find itself.
 PLACES = tuple("/" + place for place in ("work/", "root/", "opt/wheels", "home/"))
 HOSTS = tuple(".".join(parts) for parts in (("pypi", "org"), ("files", "pythonhosted"), ("proxy", "golang")))

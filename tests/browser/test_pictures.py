@@ -196,7 +196,7 @@ def label(card: Card) -> str:
     lines = [f"{card.address} (protected)" if card.protected else card.address]
     for part in card.parts:
         needed = after(part, card)
-        lines.append(f"{part.label}, after {needed[0]}" if needed else part.label)
+        lines.append(f"{part.label}, after {', '.join(needed)}" if needed else part.label)
     return "\n".join(map(escaped, lines)).replace("\\n", "\n")
 
 

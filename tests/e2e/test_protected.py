@@ -29,7 +29,7 @@ def test_a_protected_entry_goes_only_after_its_protection(project: UserProject) 
 
     project.write(SPEC)
     plan = project.ok("plan")
-    assert "protect: True -> False" in plan.out
+    assert "protect: true -> false" in plan.out
     project.ok("up", "--yes")
     project.write(WITHOUT)
     assert "- delete   service serving.delay" in project.ok("plan").out

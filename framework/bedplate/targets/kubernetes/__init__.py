@@ -116,7 +116,7 @@ def lower(workload: Workload, environment: Environment) -> Lowered:
     resources = tuple(
         replace(
             _resource(f"{workload.name}-{item.suffix}", item.api, item.kind, item.content, item.theirs),
-            depends_on=tuple(f"{workload.name}-{suffix}" for suffix in item.needs),
+            depends_on=tuple(sorted(f"{workload.name}-{suffix}" for suffix in item.needs)),
         )
         for item in found
     )
