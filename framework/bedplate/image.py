@@ -154,6 +154,11 @@ def python_of(reference: str) -> str | None:
     return found[1] if found else None
 
 
+def at_digest(reference: str, digest: str) -> str:
+    """The name of an image by its digest; its tag stays, as it may say which Python it has."""
+    return f"{reference.partition('@')[0]}@{digest}"
+
+
 def _image(
     key: str, service: Service, project: Project, base: Base, artifacts: Mapping[str, Artifact]
 ) -> Image | Elsewhere:

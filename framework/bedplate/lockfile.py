@@ -9,14 +9,16 @@ models:                                which versions are pinned, by environment
     delay: {version: ..., sha256: ..., size: ..., source: ..., signature: {...}}
 images:                                what the registry has of servers' images, by environment and name
   prod:
-    delay: {digest: sha256:..., models: [...]}    models: the sha256 of each that is baked in
-    hub: sha256:...                     the same without any
+    delay:
+      digest: sha256:...
+      models: [...]                     the sha256 of each that is baked in, where any is
+      base: {name: ..., platform: ..., id: sha256:..., digests: [...]}      what it was built on
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 
 import yaml
@@ -46,11 +48,30 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
+class BasePin:
+    """What the name of a base meant on one platform: its configuration's digest, and those that registries have it by.
+
+    Not every builder knows all of them.
+    """
+
+    name: str
+    platform: str
+    id: str
+    digests: tuple[str, ...] = ()
+
+    def moved_to(self, now: BasePin) -> bool:
+        """Whether the same name means another image now."""
+        named_alike = (self.name, self.platform) == (now.name, now.platform)
+        return named_alike and not {self.id, *self.digests} & {now.id, *now.digests}
+
+
+@dataclass(frozen=True, slots=True)
 class ImagePin:
     """An image of a server, by its digest in the registry. `models`: the sha256 of each that is baked in."""
 
     digest: str
     models: tuple[str, ...] = ()
+    base: BasePin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +100,9 @@ class LockFile:
     def with_pin(self, environment: str, model: str, pin: Pin) -> LockFile:
         pins = {**self.models.get(environment, {}), model: pin}
         return replace(self, models={**self.models, environment: pins})
+
+    def image(self, environment: str, name: str) -> ImagePin | None:
+        return self.images.get(environment, {}).get(name)
 
     def with_image(self, environment: str, name: str, pin: ImagePin) -> LockFile:
         images = {**self.images.get(environment, {}), name: pin}
@@ -147,12 +171,26 @@ def _image_pin(data: object) -> ImagePin:
     if isinstance(data, str):
         return ImagePin(data)
     if not isinstance(data, dict) or not isinstance(data.get("models", []), list):
-        raise TypeError("images: expected a digest, or {digest, models}")
-    return ImagePin(str(data["digest"]), tuple(map(str, data.get("models", ()))))
+        raise TypeError("images: expected a digest, or {digest, models, base}")
+    base = data.get("base")
+    models = tuple(map(str, data.get("models", ())))
+    return ImagePin(str(data["digest"]), models, None if base is None else _base_pin(base))
+
+
+def _base_pin(data: object) -> BasePin:
+    if not isinstance(data, dict) or not isinstance(data.get("digests", []), list):
+        raise TypeError("images: expected a base as {name, platform, id, digests}")
+    digests = tuple(map(str, data.get("digests", ())))
+    return BasePin(str(data["name"]), str(data["platform"]), str(data["id"]), digests)
 
 
 def _image_data(pin: ImagePin) -> str | dict[str, object]:
-    return {"digest": pin.digest, "models": list(pin.models)} if pin.models else pin.digest
+    data: dict[str, object] = {"digest": pin.digest}
+    if pin.models:
+        data["models"] = list(pin.models)
+    if pin.base is not None:
+        data["base"] = {**asdict(pin.base), "digests": list(pin.base.digests)}
+    return data if len(data) > 1 else pin.digest
 
 
 def _pin(data: Mapping[str, object]) -> Pin:

@@ -14,7 +14,7 @@ import pytest
 from bedplate.cli import run
 from bedplate.engine.images import wheels
 from bedplate.image import BASE
-from bedplate.lockfile import parse
+from bedplate.lockfile import BasePin, parse
 from tests.spec.cases import MODEL
 
 DIGEST = "sha256:" + 32 * "ab"
@@ -44,7 +44,8 @@ case "$1 $2" in
     "buildx version") echo "github.com/docker/buildx v0.23.0 1234" ;;
     "image inspect")
         case "$4 $5" in
-            *RepoDigests*) echo '["ghcr.io/other@sha256:00", "'"${5%:*}"'@DIGEST"]' ;;
+            *RepoDigests*python:*) [ -e "$0.digest" ] && read -r digest < "$0.digest" && echo "${5%:*}@$digest" ;;
+            *RepoDigests*) echo "ghcr.io/other@sha256:00 ${5%:*}@DIGEST" ;;
             *python:*) [ -e "$0.base" ] && read -r base < "$0.base" && echo "$base" ;;
             *) [ -e "$0.has" ] && echo sha256:1234 || exit 1 ;;
         esac ;;
@@ -168,6 +169,44 @@ def test_a_base_whose_name_means_another_one_is_built_on_again(
     for told, state in (("sha256:aa", "built"), ("sha256:aa", "unchanged"), ("sha256:bb", "built")):
         base.write_text(f"{told}\n")
         assert states(build("delay")) == {"serving.delay": state}
+
+
+def test_a_base_that_is_not_there_is_brought(docker: Path, build: Callable[..., Any]) -> None:
+    build("delay")
+    assert f"pull --quiet --platform linux/amd64 {BASE}" in calls(docker)
+    Path(f"{docker}.base").write_text("sha256:aa\n")
+    Path(f"{docker}.calls").unlink()
+    build("delay")
+    assert not any(call.startswith("pull") for call in calls(docker))
+
+
+def test_a_base_that_has_moved_since_the_image_was_pinned_is_told(
+    project: Path, docker: Path, build: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def warned(*words: str) -> str:
+        assert run(["-C", str(project), "build", "delay", "--platform", "linux/amd64", *words]) == 0
+        return capsys.readouterr().err.partition("warning: ")[2]
+
+    def means(identity: str, *digests: str) -> None:
+        Path(f"{docker}.base").write_text(f"sha256:{identity}\n")
+        Path(f"{docker}.digest").write_text(" ".join(f"sha256:{digest}" for digest in digests) + "\n")
+
+    means("aa", "bb")
+    assert not warned("--env", "prod", "--push")
+    pin = parse((project / "bedplate.lock").read_text()).images["prod"]["delay"]
+    assert pin.base == BasePin(BASE, "linux/amd64", "sha256:aa", ("sha256:bb",))
+    means("a2", "bb")  # as another builder knows it
+    assert not warned("--env", "prod")
+    means("cc", "dd")
+    said = warned("--env", "prod")
+    assert f"serving.delay: {BASE} is another image than bedplate.lock says" in said
+    assert "it was sha256:bb and is sha256:dd" in said
+    assert f"builds on the former: --base {BASE}@sha256:bb" in said
+    assert not warned()  # nothing is pinned for local
+    assert not warned("--env", "prod", "--base", "python:3.12")
+    assert not warned("--env", "prod", "--platform", "linux/arm64")
+    assert warned("--env", "prod", "--push")
+    assert not warned("--env", "prod")
 
 
 def test_docker_gets_no_network_and_a_time(docker: Path, build: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from bedplate.cli import run
-from bedplate.lockfile import LockFile, parse
+from bedplate.lockfile import BasePin, ImagePin, LockFile, LockFileError, parse
 from tests.e2e.project import multiplier
 
 SPEC = """\
@@ -178,13 +178,24 @@ def test_pins_of_what_the_spec_no_longer_has_go(lock: Locking) -> None:
 
 def test_what_else_the_file_holds_is_kept(lock: Locking) -> None:
     lock.file.write_text(
-        "version: 1\nidentity: abc\nshards: {prod: {serving: 4}}\nimages: {prod: {delay: 'sha256:1'}}\n"
+        "version: 1\nidentity: abc\nshards: {prod: {serving: 4}}\nimages: {prod: {delay: 'sha256:1', hub: "
+        "{digest: 'sha256:2', base: {name: python, platform: linux/amd64, id: 'sha256:3', digests: ['sha256:4']}}}}\n"
     )
     lock()
 
     assert lock.lock.identity == "abc"
     assert lock.lock.shards == {"prod": {"serving": 4}}
-    assert lock.lock.images["prod"]["delay"].digest == "sha256:1"
+    base = BasePin("python", "linux/amd64", "sha256:3", ("sha256:4",))
+    assert lock.lock.images["prod"] == {
+        "delay": ImagePin("sha256:1"),
+        "hub": ImagePin("sha256:2", base=base),
+    }
+
+
+@pytest.mark.parametrize("base", ["python", "{name: python}", "{name: a, platform: b, id: c, digests: d}"])
+def test_a_base_is_told_in_full(base: str) -> None:
+    with pytest.raises(LockFileError):
+        parse(f"version: 1\nimages: {{prod: {{delay: {{digest: 'sha256:1', base: {base}}}}}}}\n")
 
 
 @pytest.mark.parametrize(

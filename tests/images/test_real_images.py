@@ -21,7 +21,7 @@ import pytest
 from bedplate.engine.images import builders
 from bedplate.graph import Graph
 from bedplate.image import EPOCH
-from bedplate.lockfile import ImagePin, parse
+from bedplate.lockfile import parse
 from bedplate.workspace import Workspace
 from tests.e2e.project import UserProject
 from tests.images.container import Container, running
@@ -188,24 +188,40 @@ def test_docker_builds_pushes_and_runs_one(
 
 def test_two_builds_are_one_image_which_the_lock_pins(here: Storage, tmp_path: Path) -> None:
     with registry(tmp_path) as host:
+        base = f"{host}/python:1"
+        here.buildah("push", "--quiet", "--tls-verify=false", BASE, f"docker://{base}")
+        build = ("build", "--env", "staging", "--json", "--base", base, "--python", PYTHON)
         first, second = (project(tmp_path / name, here.environment, host) for name in ("first", "second"))
         digests = []
         for flights in (first, second):
-            (image,) = flights.ok("build", "--env", "staging", "--push", "--json", *ON_THE_BASE).data[
-                "images"
-            ]
+            (image,) = flights.ok(*build, "--with", "buildah", "--push").data["images"]
             assert (image["state"], image["pushed"]) == ("built", True)
             digests.append(image["digest"])
         assert digests[0] == digests[1]
         assert len(manifest(host, "acme/delay", digests[0])["layers"]) == 2
     model = sha256((first.root / "models" / "delay.onnx").read_bytes()).hexdigest()
-    lock = parse((first.root / "bedplate.lock").read_text())
-    assert lock.images["staging"]["delay"] == ImagePin(digests[0], (model,))
+    pin = parse((first.root / "bedplate.lock").read_text()).images["staging"]["delay"]
+    assert (pin.digest, pin.models) == (digests[0], (model,))
     assert _pod(first.root)["image"] == f"{host}/acme/delay@{digests[0]}"
+    assert pin.base is not None
+    assert f"sha256:{here.buildah('images', '--quiet', '--no-trunc', base).partition(':')[2]}" == pin.base.id
+    _move(here, base)
+    for builder in ("buildah", "podman"):
+        moved = first.run(*build, "--with", builder)
+        assert moved.code == 4  # as there is no Python in it
+        assert f"warning: serving.delay: {base} is another image than bedplate.lock says" in moved.err
+        assert f"--base {base}@{pin.base.digests[0]}" in moved.err
     first.model(factor=3.0)
     refused = first.run("validate")
     assert refused.code == 1
     assert "BP240" in refused.text
+
+
+def _move(here: Storage, name: str) -> None:
+    """Gives the name of an image to one that has nothing in it."""
+    empty = here.buildah("from", "scratch")
+    here.buildah("commit", "--quiet", empty, name)
+    here.buildah("rm", empty)
 
 
 def _times(docker: Docker, image: str, archive: Path) -> set[float]:

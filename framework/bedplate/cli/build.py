@@ -18,6 +18,7 @@ from bedplate.errors import UsageError
 if TYPE_CHECKING:
     from bedplate.engine.images.build import Outcome
     from bedplate.image import Base, Elsewhere, Image
+    from bedplate.lockfile import BasePin
     from bedplate.spec.project import Project
     from bedplate.workspace import Workspace
 
@@ -46,7 +47,8 @@ _MACHINES = {
     "--base",
     metavar="IMAGE",
     envvar="BEDPLATE_BASE_IMAGE",
-    help="The image to build on, with Python; best by digest.  [default: a slim image of Python's own]",
+    help="The image to build on, with Python; best by digest. One whose name means another image than the pinned "
+    "one was built on is warned of.  [default: a slim image of Python's own]",
 )
 @click.option(
     "--python", metavar="VERSION", help="The base's Python.  [default: what the tag of a python image says]"
@@ -91,7 +93,7 @@ def command(
             f"the environment {environment} has no registry to push to",
             hint=f"add environments.{environment}.images: {{registry: HOST/PATH}}",
         )
-    outcomes = _built(workspace, wanted, builder, push, context_only, again)
+    outcomes = _built(workspace, project, wanted, builder, push, context_only, again)
     _pin(workspace, project, outcomes)
     _tell(workspace, outcomes, left_out, as_json)
 
@@ -144,7 +146,13 @@ def _chosen(project: Project, base: Base, names: tuple[str, ...]) -> tuple[list[
 
 
 def _built(
-    workspace: Workspace, wanted: list[Image], name: str | None, push: bool, context_only: bool, again: bool
+    workspace: Workspace,
+    project: Project,
+    wanted: list[Image],
+    name: str | None,
+    push: bool,
+    context_only: bool,
+    again: bool,
 ) -> list[Outcome]:
     from bedplate.engine.images import build as stage
     from bedplate.engine.images.builders import choose
@@ -159,13 +167,36 @@ def _built(
     outcomes = []
     with stage.alone(workspace, progress):
         packages = gathered(wanted[0].base, progress)
+        if builder is None:
+            return [stage.write_context(workspace, image, packages) for image in wanted]
+        base = stage.have(workspace, wanted[0].base, builder, progress)
         for image in wanted:
-            if builder is None:
-                outcomes.append(stage.write_context(workspace, image, packages))
-                continue
-            outcome = stage.build(workspace, image, packages, builder, progress, again=again)
+            _tell_of_another_base(project, image, base)
+            outcome = stage.build(workspace, image, packages, base, builder, progress, again=again)
             outcomes.append(stage.push(outcome, builder, progress) if push else outcome)
     return outcomes
+
+
+def _tell_of_another_base(project: Project, image: Image, now: BasePin | None) -> None:
+    """A warning where the base's name means another image than when the pinned image was built."""
+    from bedplate.image import at_digest
+
+    pin = project.inputs.lock.image(project.environment.name, image.name)
+    before = pin.base if pin else None
+    if before is None or now is None or not before.moved_to(now):
+        return
+    terminal.line(
+        f"warning: {image.address}: {now.name} is another image than bedplate.lock says", error=True
+    )
+    terminal.line(f"  it was {_which(before)} and is {_which(now)}", error=True)
+    hint = "look what has changed in it; --push pins what is built on it"
+    if before.digests:
+        hint += f", and this builds on the former: --base {at_digest(now.name, before.digests[0])}"
+    terminal.line(f"  = help: {hint}", error=True)
+
+
+def _which(base: BasePin) -> str:
+    return base.digests[0] if base.digests else base.id
 
 
 def _pin(workspace: Workspace, project: Project, outcomes: Iterable[Outcome]) -> None:
@@ -175,7 +206,8 @@ def _pin(workspace: Workspace, project: Project, outcomes: Iterable[Outcome]) ->
     lock = project.inputs.lock
     for outcome in outcomes:
         if outcome.pushed:
-            pin = ImagePin(outcome.built.digest, tuple(model.sha256 for model in outcome.image.models))
+            models = tuple(model.sha256 for model in outcome.image.models)
+            pin = ImagePin(outcome.built.digest, models, outcome.base)
             lock = lock.with_image(project.environment.name, outcome.image.name, pin)
     if lock != project.inputs.lock:
         write_atomically(workspace.lock_file, to_text(lock))
@@ -219,6 +251,7 @@ def _data(outcome: Outcome) -> dict[str, Any]:
         "state": outcome.state,
         "reference": image.reference,
         "base": image.base.reference,
+        "base_id": outcome.base.id if outcome.base else None,
         "builder": built.builder or None,
         "id": built.id or None,
         "digest": built.digest or None,

@@ -18,7 +18,8 @@ from bedplate.engine.images.builders import Builder
 from bedplate.engine.long_run import Failed, Progress
 from bedplate.engine.redact import redact
 from bedplate.errors import EngineError
-from bedplate.image import Image
+from bedplate.image import Base, Image
+from bedplate.lockfile import BasePin
 from bedplate.private_folder import make_private_folder
 from bedplate.workspace import Workspace
 
@@ -46,12 +47,13 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done about an image."""
+    """What was done about an image. `base`: what it was built on, where the builder knows."""
 
     image: Image
     folder: Path
     state: State
     built: Built
+    base: BasePin | None = None
     pushed: bool = False
 
 
@@ -76,10 +78,23 @@ def write_context(workspace: Workspace, image: Image, packages: Sequence[Path]) 
     return Outcome(image, context.place(workspace, image), "context", Built(digest))
 
 
+def have(workspace: Workspace, base: Base, builder: Builder, progress: Progress) -> BasePin | None:
+    """What the base's name means here; its registry is asked only where it means nothing yet. Raises EngineError."""
+    if not builder.id_of(base.reference):
+        output = workspace.private / "build" / "base.log"
+        hint = "look whether its registry answers, and knows you"
+        what = f"getting the base {base.reference}"
+        _run(builder.pull(base), output, what, BUILD_TIMEOUT_S, progress, hint=hint)
+    found = builder.id_of(base.reference)
+    digests = builder.digests(base.reference)
+    return BasePin(base.reference, base.platform, found, digests) if found else None
+
+
 def build(
     workspace: Workspace,
     image: Image,
     packages: Sequence[Path],
+    base: BasePin | None,
     builder: Builder,
     progress: Progress,
     *,
@@ -93,19 +108,20 @@ def build(
         context=written.built.context,
         builder=builder.name,
         reference=image.reference,
-        base=builder.id_of(image.base.reference),
+        base=base.id if base else "",
     )
     if wanted == before and not again and before.id and builder.id_of(before.id):
-        return replace(written, state="unchanged", built=before)
+        return replace(written, state="unchanged", built=before, base=base)
     id_file = _beside(written.folder, ".id")
     command = builder.build(written.folder, image.reference, image.base, id_file)
-    _run(command, written.folder, f"{image.address}: building with {builder.name}", BUILD_TIMEOUT_S, progress)
+    output = _beside(written.folder, ".log")
+    _run(command, output, f"{image.address}: building with {builder.name}", BUILD_TIMEOUT_S, progress)
     with tempfile.TemporaryDirectory(dir=written.folder.parent, prefix=".settling-") as scratch:
         made = builder.settled(id_file.read_text().strip(), image.reference, Path(scratch))
     digest = before.digest if made == before.id else ""  # the registry's is still good
-    built = replace(wanted, base=builder.id_of(image.base.reference), id=made, digest=digest)
+    built = replace(wanted, id=made, digest=digest)
     _remember(written.folder, built)
-    return replace(written, state="built", built=built)
+    return replace(written, state="built", built=built, base=base)
 
 
 def push(outcome: Outcome, builder: Builder, progress: Progress) -> Outcome:
@@ -116,18 +132,17 @@ def push(outcome: Outcome, builder: Builder, progress: Progress) -> Outcome:
     host = image.reference.partition("/")[0]
     what = f"{image.address}: pushing to {host}"
     hint = f"look whether {host} answers; if it knows you: {builder.name} login {host}"
-    _run(command, folder, what, PUSH_TIMEOUT_S, progress, hint=hint)
+    _run(command, _beside(folder, ".log"), what, PUSH_TIMEOUT_S, progress, hint=hint)
     built = replace(outcome.built, digest=builder.pushed(image.reference, digest_file))
     _remember(folder, built)
     return replace(outcome, built=built, pushed=True)
 
 
 def _run(
-    command: list[str], folder: Path, what: str, timeout_s: float, progress: Progress, hint: str = ""
+    command: list[str], output: Path, what: str, timeout_s: float, progress: Progress, hint: str = ""
 ) -> None:
-    output = _beside(folder, ".log")
     try:
-        long_run.run(command, folder, output, what, timeout_s, progress)
+        long_run.run(command, output.parent, output, what, timeout_s, progress)
     except Failed as failure:
         said = f"all that it said is in {output}"
         raise EngineError(redact(str(failure)), hint=f"{hint}; {said}" if hint else said) from failure

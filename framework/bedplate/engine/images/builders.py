@@ -16,6 +16,7 @@ from bedplate.image import Base
 
 ANSWER_S = 30
 COPY_S = 600
+REPO_DIGESTS = "{{range .RepoDigests}}{{.}} {{end}}"
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -28,6 +29,9 @@ class Builder(Protocol):
     def problem(self) -> str | None:
         """Why it cannot be used on this machine, None if it can."""
 
+    def pull(self, base: Base) -> list[str]:
+        """The command that brings a base here."""
+
     def build(self, context: Path, reference: str, base: Base, id_file: Path) -> list[str]:
         """The command that builds `context`, names the image and writes its id to a file."""
 
@@ -36,6 +40,9 @@ class Builder(Protocol):
 
     def id_of(self, image: str) -> str:
         """The id of the image that it has under a name or an id; an empty text where it has none."""
+
+    def digests(self, image: str) -> tuple[str, ...]:
+        """The digests that it knows registries to have an image by."""
 
     def push(self, image: str, reference: str, digest_file: Path) -> list[str]:
         """The command that pushes an image."""
@@ -58,6 +65,9 @@ class Docker:
         # podman, which may be called docker, has a buildx that takes none of its options.
         return None if "docker/buildx" in _answer(self.name, "buildx", "version") else "has no buildx"
 
+    def pull(self, base: Base) -> list[str]:
+        return [self.name, "pull", "--quiet", "--platform", base.platform, base.reference]
+
     def build(self, context: Path, reference: str, base: Base, id_file: Path) -> list[str]:
         words = [self.name, "buildx", "build", "--progress", "plain", "--network", "none"]
         words += ["--provenance", "false", "--sbom", "false", "--platform", base.platform]
@@ -71,16 +81,17 @@ class Docker:
     def id_of(self, image: str) -> str:
         return _answer(self.name, "image", "inspect", "--format", "{{.Id}}", image)
 
+    def digests(self, image: str) -> tuple[str, ...]:
+        return _digests(_answer(self.name, "image", "inspect", "--format", REPO_DIGESTS, image))
+
     def push(self, image: str, reference: str, digest_file: Path) -> list[str]:
         return [self.name, "push", "--quiet", reference]
 
     def pushed(self, reference: str, digest_file: Path) -> str:
-        words = [self.name, "image", "inspect", "--format", "{{json .RepoDigests}}", reference]
-        ran = subprocess.run(words, capture_output=True, text=True, timeout=ANSWER_S, check=False)
         repository = reference.rpartition(":")[0]
-        for known in json.loads(ran.stdout or "null") or ():
+        for known in _answer(self.name, "image", "inspect", "--format", REPO_DIGESTS, reference).split():
             if known.startswith(f"{repository}@"):
-                return str(known.rpartition("@")[2])
+                return known.rpartition("@")[2]
         raise EngineError(
             f"docker does not know the digest of {reference}", hint="look whether it was pushed"
         )
@@ -90,18 +101,25 @@ class Docker:
 class Containers:
     """podman or buildah, which share most of their options.
 
-    `verb` builds, `look` gives an image's id; with `as_it_is` layers are pushed to a folder uncompressed.
+    `verb` builds, `look` with `id_form` gives an image's id and with `digests_form` its digests; with `as_it_is` layers
+    are pushed to a folder uncompressed.
     """
 
     name: str
     verb: str
     look: tuple[str, ...]
+    id_form: str
+    digests_form: str
     as_it_is: tuple[str, ...] = ()
 
     def problem(self) -> str | None:
         if shutil.which(self.name) is None:
             return "is not on PATH"
         return None if _succeeds(self.name, "info") else f"does not work ({self.name} info says why)"
+
+    def pull(self, base: Base) -> list[str]:
+        words = [self.name, "pull", "--quiet", "--platform", base.platform, *_without_tls(base.reference)]
+        return [*words, base.reference]
 
     def build(self, context: Path, reference: str, base: Base, id_file: Path) -> list[str]:
         # docker's format: OCI's has no HEALTHCHECK. chroot isolation cannot take the network away.
@@ -129,13 +147,14 @@ class Containers:
         return ran.stdout
 
     def id_of(self, image: str) -> str:
-        return _answer(self.name, *self.look, image)
+        found = _answer(self.name, *self.look, self.id_form, image)
+        return f"sha256:{found.removeprefix('sha256:')}" if found else ""
+
+    def digests(self, image: str) -> tuple[str, ...]:
+        return _digests(_answer(self.name, *self.look, self.digests_form, image))
 
     def push(self, image: str, reference: str, digest_file: Path) -> list[str]:
-        words = [self.name, "push", "--digestfile", str(digest_file)]
-        # As docker does: a registry on this machine is asked without TLS.
-        if reference.partition("/")[0].rpartition(":")[0] in _LOOPBACK:
-            words.append("--tls-verify=false")
+        words = [self.name, "push", "--digestfile", str(digest_file), *_without_tls(reference)]
         return [*words, image, f"docker://{reference}"]
 
     def pushed(self, reference: str, digest_file: Path) -> str:
@@ -144,11 +163,13 @@ class Containers:
 
 BUILDERS: dict[str, Builder] = {
     "docker": Docker(),
-    "podman": Containers("podman", "build", ("image", "inspect", "--format", "{{.Id}}")),
+    "podman": Containers("podman", "build", ("image", "inspect", "--format"), "{{.Id}}", REPO_DIGESTS),
     "buildah": Containers(
         "buildah",
         "bud",
-        ("inspect", "--type", "image", "--format", "{{.FromImageID}}"),
+        ("inspect", "--type", "image", "--format"),
+        "{{.FromImageID}}",
+        "{{.FromImageDigest}}",
         ("--disable-compression",),
     ),
 }
@@ -191,6 +212,17 @@ def _rewritten(layout: Path) -> bool:
     manifest["config"] |= {"digest": f"sha256:{digest}", "size": len(data)}
     manifest_file.write_text(json.dumps(manifest))
     return True
+
+
+def _without_tls(reference: str) -> tuple[str, ...]:
+    """As docker does: a registry on this machine is asked without TLS."""
+    host = reference.partition("/")[0].rpartition(":")[0]
+    return ("--tls-verify=false",) if host in _LOOPBACK else ()
+
+
+def _digests(told: str) -> tuple[str, ...]:
+    """Of `sha256:...` and `NAME@sha256:...`, with spaces between them."""
+    return tuple(sorted({known.rpartition("@")[2] for known in told.split()}))
 
 
 def _succeeds(*words: str) -> bool:

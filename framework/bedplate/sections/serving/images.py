@@ -56,7 +56,7 @@ def check(key: str, entry: Model, project: Project) -> Iterator[Diagnostic]:
 
 
 def _pinned(key: str, entry: Model, project: Project) -> ImagePin | None:
-    return project.inputs.lock.images.get(project.environment.name, {}).get(entry.identity(key))
+    return project.inputs.lock.image(project.environment.name, entry.identity(key))
 
 
 def _served(key: str, entry: Model, project: Project) -> list[Pin]:
