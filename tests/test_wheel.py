@@ -151,4 +151,4 @@ def test_an_image_of_an_installed_bedplate_has_its_dockerfile_and_its_packages(
     script += "print(images(project, Base(BASE, '3.13', 'linux/amd64'))[0].dockerfile('pip.whl'))"
     said = run(clean / "python", "-c", script, cwd=tmp_path)
     assert said.startswith("['3.11', '3.12', '3.13']\n")
-    assert "COPY models /models" in said
+    assert "COPY --from=made /made/models/ /" in said
