@@ -83,16 +83,11 @@ def here(tmp_path: Path) -> Iterator[Storage]:
 
 
 @pytest.fixture
-def a_docker(here: Storage, tmp_path: Path) -> Iterator[Docker]:
-    """A Docker that has the base image."""
+def a_docker() -> Iterator[Docker]:
     if shutil.which("go") is None and not settings().exists():
         pytest.skip("there is no Go here to build docker's buildx with")
     assert settings().exists(), "there is no docker with buildx here: run tests/images/install"
-    base = tmp_path / "base.tar"
-    here.buildah("push", BASE, f"docker-archive:{base}:{BASE}")
     with docker() as found:
-        found("load", "--input", str(base))
-        base.unlink()
         yield found
 
 
@@ -164,15 +159,21 @@ def test_podman_builds_one_whose_models_are_mounted_and_which_speaks_grpc(
 
 
 def test_docker_builds_pushes_and_runs_one(
-    a_docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: Storage, a_docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with registry(tmp_path) as host:
+        base = _pushed(here, host)
         flights = project(tmp_path / "flights", a_docker.environment, host)
-        words = ("--env", "staging", "--json", *ON_THE_BASE[2:])  # docker is the first to be taken
-        (built,) = flights.ok("build", *words, "--push").data["images"]
+        words = ("--env", "staging", "--json", "--base", base, "--python", PYTHON)
+        (built,) = flights.ok("build", *words, "--push").data["images"]  # docker is the first to be taken
         (same,) = flights.ok("build", *words).data["images"]
         assert (built["builder"], built["pushed"], same["state"]) == ("docker", True, "unchanged")
         assert manifest(host, "acme/delay", built["digest"])["config"]["digest"] == built["id"]
+    pin = parse((flights.root / "bedplate.lock").read_text()).images["staging"]["delay"].base
+    assert pin is not None
+    assert f"{base.rpartition(':')[0]}@{pin.digests[0]}" in a_docker("image", "inspect", pin.id)
+    (again,) = flights.ok("build", *words, "--again").data["images"]  # where nobody has the base but docker
+    assert again["state"] == "built"
     assert _times(a_docker, built["id"], tmp_path / "image.tar") == {EPOCH}
     restricted = ("--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")
     container = a_docker("run", "--detach", *restricted, built["id"])
@@ -188,8 +189,7 @@ def test_docker_builds_pushes_and_runs_one(
 
 def test_two_builds_are_one_image_which_the_lock_pins(here: Storage, tmp_path: Path) -> None:
     with registry(tmp_path) as host:
-        base = f"{host}/python:1"
-        here.buildah("push", "--quiet", "--tls-verify=false", BASE, f"docker://{base}")
+        base = _pushed(here, host)
         build = ("build", "--env", "staging", "--json", "--base", base, "--python", PYTHON)
         first, second = (project(tmp_path / name, here.environment, host) for name in ("first", "second"))
         digests = []
@@ -215,6 +215,13 @@ def test_two_builds_are_one_image_which_the_lock_pins(here: Storage, tmp_path: P
     refused = first.run("validate")
     assert refused.code == 1
     assert "BP240" in refused.text
+
+
+def _pushed(here: Storage, host: str) -> str:
+    """The base's name in a registry, which now has it."""
+    base = f"{host}/python:1"
+    here.buildah("push", "--quiet", "--tls-verify=false", BASE, f"docker://{base}")
+    return base
 
 
 def _move(here: Storage, name: str) -> None:
