@@ -35,9 +35,9 @@ class Api:
         where = f"/namespaces/{metadata['namespace']}" if namespaced else ""
         return f"{root}{where}/{plural}/{metadata['name']}"
 
-    def apply(self, content: Json, *, dry: bool = False, strict: bool = True) -> httpx.Response:
-        """What the server says to an object; with `strict` a field that it does not know is refused."""
-        wanted = {"fieldManager": MANAGER, "fieldValidation": "Strict" if strict else "Warn"}
+    def apply(self, content: Json, *, dry: bool = False) -> httpx.Response:
+        """What the server says to an object, of which it has to know every field."""
+        wanted = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
         return self.client.patch(
             self.path(content),
             params={**wanted, **({"dryRun": "All"} if dry else {})},

@@ -56,17 +56,15 @@ def command(folder: Path, form: str, environment: str | None, as_json: bool, out
     projects = valid_projects(workspace)
     refuse_unknown_versions(projects.values())
     if form == _MANIFESTS:
-        place, written = (
-            target.root / _MANIFESTS,
-            [*_write_manifests(target, _on_clusters(projects, environment))],
-        )
-        kind = _MANIFESTS
+        place, kind = target.root / _MANIFESTS, _MANIFESTS
+        written = [*_write_manifests(place, _on_clusters(projects, environment))]
     elif environment is not None:
         raise UsageError(
             "the Pulumi projects are of all environments", hint="--env goes with --format manifests"
         )
     else:
-        place, written, kind = target.stacks, [*_write_stacks(target, projects)], "graphs"
+        place, kind = target.stacks, "graphs"
+        written = [*_write_stacks(target, projects)]
     if as_json:
         terminal.data({"folder": str(place), kind: written})
         return
@@ -90,29 +88,24 @@ def _write_stacks(target: Workspace, projects: Mapping[str, Project]) -> Iterato
 
 def _on_clusters(projects: Mapping[str, Project], environment: str | None) -> list[Project]:
     """The projects to write manifests of. Raises UsageError."""
-    if environment is None:
-        found = [project for project in projects.values() if project.environment.target == "kubernetes"]
-        if not found:
-            raise UsageError(
-                "no environment is on a cluster", hint="manifests are of those with target: kubernetes"
-            )
-        return found
-    project = chosen(projects, environment)
-    if project.environment.target != "kubernetes":
-        raise UsageError(
-            f"the environment {environment} is not on a cluster: its target is {project.environment.target}",
-            hint="manifests are of those with target: kubernetes",
-        )
-    return [project]
+    asked = [*projects.values()] if environment is None else [chosen(projects, environment)]
+    found = [project for project in asked if project.environment.target == "kubernetes"]
+    if not found:
+        what = "no environment is on a cluster"
+        if environment is not None:
+            target = asked[0].environment.target
+            what = f"the environment {environment} is not on a cluster: its target is {target}"
+        raise UsageError(what, hint="manifests are of those with target: kubernetes")
+    return found
 
 
-def _write_manifests(target: Workspace, projects: list[Project]) -> Iterator[str]:
+def _write_manifests(place: Path, projects: list[Project]) -> Iterator[str]:
     from bedplate.compiler import compile_project
     from bedplate.targets.kubernetes.manifests import manifests
 
     for project in projects:
         compiled = compile_project(project)
-        folder = target.root / _MANIFESTS / compiled.environment
+        folder = place / compiled.environment
         files = {
             f"{stack}.yaml": manifests(graph) for stack, graph in compiled.graphs.items() if graph.resources
         }

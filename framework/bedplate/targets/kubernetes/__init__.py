@@ -10,7 +10,6 @@ patches.py   changes in Kubernetes' own words
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from bedplate.diagnostics import Diagnostic, PathKey
 from bedplate.graph import Resource, Value
@@ -97,11 +96,12 @@ def base(workloads: Sequence[Workload], environment: Environment) -> Lowered:
     return Lowered(
         (
             _resource("namespace", "core/v1", "Namespace", objects.namespace(where)),
-            replace(
-                _resource(
-                    "default-deny", "networking.k8s.io/v1", "NetworkPolicy", objects.default_deny(where)
-                ),
-                depends_on=("namespace",),
+            _resource(
+                "default-deny",
+                "networking.k8s.io/v1",
+                "NetworkPolicy",
+                objects.default_deny(where),
+                needs=("namespace",),
             ),
         )
     )
@@ -114,9 +114,13 @@ def lower(workload: Workload, environment: Environment) -> Lowered:
         return _artifact(workload, environment)
     found = patches.applied(workload, objects.of(workload, where))
     resources = tuple(
-        replace(
-            _resource(f"{workload.name}-{item.suffix}", item.api, item.kind, item.content, item.theirs),
-            depends_on=tuple(sorted(f"{workload.name}-{suffix}" for suffix in item.needs)),
+        _resource(
+            f"{workload.name}-{item.suffix}",
+            item.api,
+            item.kind,
+            item.content,
+            theirs=item.theirs,
+            needs=tuple(f"{workload.name}-{suffix}" for suffix in item.needs),
         )
         for item in found
     )
@@ -146,13 +150,20 @@ def _artifact(artifact: Artifact, environment: Environment) -> Lowered:
 
 
 def _resource(
-    name: str, api: str, kind: str, content: dict[str, Value], theirs: tuple[str, ...] = ()
+    name: str,
+    api: str,
+    kind: str,
+    content: dict[str, Value],
+    *,
+    theirs: tuple[str, ...] = (),
+    needs: tuple[str, ...] = (),
 ) -> Resource:
     version = api.removeprefix("core/")
     return Resource(
         name=name,
         type=f"kubernetes:{api}:{kind}",
         properties={"apiVersion": version, "kind": kind, **content},
+        depends_on=tuple(sorted(needs)),
         ignore_changes=theirs,
     )
 

@@ -106,8 +106,8 @@ def _service(service: Service, where: Place) -> dict[str, Value]:
 
 
 def _ports(service: Service) -> Iterator[dict[str, Value]]:
-    """The ports of a Service: the pod's, by name, so that each may have its own."""
-    yield {"name": "http", "port": 80, "targetPort": "http", "appProtocol": "http"}
+    """The ports of a Service."""
+    yield pods.http_port()
     if service.grpc_port is not None:
         yield {
             "name": "grpc",
@@ -174,7 +174,7 @@ def _disruption(service: Service, where: Place) -> dict[str, Value]:
 
 def _network(service: Service, where: Place) -> dict[str, Value]:
     """Callers of the namespace and of the gateway's may ask; a pod that fetches models may leave by TLS."""
-    asked = tuple({"protocol": "TCP", "port": port["name"]} for port in _ports(service))
+    asked = tuple({"protocol": "TCP", "port": name} for name, _ in pods.ports(service))
     sources: list[Value] = [{"podSelector": {}}]
     if service.host is not None and where.gateway_namespace not in (None, where.namespace):
         sources.append(_of_namespace(str(where.gateway_namespace)))

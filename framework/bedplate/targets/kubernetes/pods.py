@@ -50,6 +50,11 @@ def ports(service: Service) -> Iterator[tuple[str, int]]:
         yield "grpc", service.grpc_port
 
 
+def http_port() -> dict[str, Value]:
+    """The port of a Service for HTTP: the pod's, by name, so that each may have its own."""
+    return {"name": "http", "port": 80, "targetPort": "http", "appProtocol": "http"}
+
+
 def health(service: Service) -> str:
     return service.container.health if service.container else "/v2/health/ready"
 

@@ -11,6 +11,7 @@ import re
 from decimal import Decimal
 
 from bedplate.graph import Value
+from bedplate.targets.kubernetes import pods
 from bedplate.targets.kubernetes.names import Place, dns_name, selector
 from bedplate.targets.kubernetes.object import Object
 from bedplate.workloads import SIDES, Service
@@ -18,7 +19,7 @@ from bedplate.workloads import SIDES, Service
 # Labels of pods: the service, and the version, which the controller of rollouts writes there.
 NAME_LABEL, HASH_LABEL = "app.kubernetes.io/name", "rollouts-pod-template-hash"
 _EVERY = "1m"
-_LATER_S = 1.0  # a gateway gives up than the server, which says more
+_LATER_S = 1.0  # by which a gateway outwaits the server behind it, which says more
 
 
 def strategy(service: Service, where: Place) -> dict[str, Value]:
@@ -123,8 +124,7 @@ def _gated(service: Service, where: Place) -> bool:
 
 def _side(service: Service, where: Place, side: str) -> dict[str, Value]:
     metadata = {**where.metadata(service.name, "serving"), "name": dns_name(service.name, side)}
-    port: dict[str, Value] = {"name": "http", "port": 80, "targetPort": "http", "appProtocol": "http"}
-    return {"metadata": metadata, "spec": {"selector": selector(service.name), "ports": (port,)}}
+    return {"metadata": metadata, "spec": {"selector": selector(service.name), "ports": (pods.http_port(),)}}
 
 
 def _gates(service: Service, where: Place) -> dict[str, Value]:
